@@ -1,0 +1,16 @@
+//! StarRocks operator: the rooms of this codebase, listed in the order in which they are best read.
+//!
+//! Nouns first, then the deciders that are pure functions, then the hands that read and write, then the doors
+//! through which people and Kubernetes come in, and last the laboratory that plays the outside world.
+
+// Nouns: what users write, what StarRocks versions are, what we think with.
+
+// Deciders: pure, synchronous, total.
+
+// Hands: the only reader, the only writer, the only voice towards StarRocks.
+
+// Doors.
+
+// Laboratory.
+
+// Plumbing.
