@@ -14,3 +14,4 @@
 // Laboratory.
 
 // Plumbing.
+pub mod yaml;
