@@ -4,6 +4,7 @@
 //! through which people and Kubernetes come in, and last the laboratory that plays the outside world.
 
 // Nouns: what users write, what StarRocks versions are, what we think with.
+pub mod api;
 
 // Deciders: pure, synchronous, total.
 

@@ -1,0 +1,83 @@
+//! What users say about upgrades and about the account that the operator uses. Never applies a default.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::lenient::null_is_default;
+use super::words::words;
+
+/// How upgrades, downgrades and other restarts of StarRocks nodes are done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct UpgradePolicy {
+    /// Holds every rollout before its next node. The node at work is brought back first, and frontend settings that were
+    /// changed for the upgrade are kept as saved in `status.operation` until it goes on. Set false to go on. Default false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+
+    /// Seconds that the first backend on a new release must stay healthy before the others follow. Default 30.
+    /// Longer finds more faults of the release; the upgrade takes that much longer on each hop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 0 && self <= 86400", "message": "canarySoakSeconds must lie between 0 and 86400 (one day)"}
+    ]))]
+    pub canary_soak_seconds: Option<i32>,
+
+    /// Seconds that one node may take from the deletion of its pod until StarRocks reports it alive, healthy and on its
+    /// new release. Default 600. After that the rollout stops and says which node and why; nothing is undone. At most 850,
+    /// because 900 seconds after losing a backend StarRocks begins to copy its tablets elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 30 && self <= 850",
+         "message": "nodeTimeoutSeconds must lie between 30 and 850: StarRocks repairs a lost backend after 900 seconds"}
+    ]))]
+    pub node_timeout_seconds: Option<i32>,
+
+    /// Risks that you accept for this cluster. Without the one that is asked for, the operator waits and names it in
+    /// `status.blocked`. Default none.
+    ///
+    /// SingleFrontendOutage: with fewer than three frontends nobody can query or load while one restarts.
+    ///
+    /// SingleReplicaTables: tables with one replica cannot be read or written while their backend restarts.
+    ///
+    /// SkipHealthGates: go on although backends are down, tablets lack replicas or loads fail. Data may become unreadable.
+    ///
+    /// UnlistedReleases: roll images whose tag is no known release (latest, a branch, a release candidate); the operator
+    /// then cannot tell an upgrade from a downgrade and proves no version pair.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"), length(max = 16))]
+    pub consents: Vec<Consent>,
+}
+
+words! {
+    /// A risk that the user accepts by name.
+    closed Consent {
+        /// Restart frontends although fewer than three of them mean an outage of queries and loads.
+        SingleFrontendOutage,
+        /// Restart backends although tables with a single replica are unavailable meanwhile.
+        SingleReplicaTables,
+        /// Go on although a health gate says no.
+        SkipHealthGates,
+        /// Roll images whose tag is not in the release table.
+        UnlistedReleases,
+    }
+}
+
+/// The SQL account that the operator uses towards the frontends.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Credentials {
+    /// Name of a Secret in the namespace of the cluster. When it or a key is missing, the operator asks StarRocks nothing
+    /// and reports it; pods keep running.
+    #[serde(deserialize_with = "null_is_default")]
+    pub secret_name: String,
+
+    /// Key of the user name in the Secret. Default: no key is read and the user is root. Another user needs the roles
+    /// cluster_admin and db_admin or the rights they give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_key: Option<String>,
+
+    /// Key of the password in the Secret. Default password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_key: Option<String>,
+}
