@@ -5,6 +5,7 @@
 
 // Nouns: what users write, what StarRocks versions are, what we think with.
 pub mod api;
+pub mod release;
 
 // Deciders: pure, synchronous, total.
 
