@@ -5,6 +5,7 @@
 
 // Nouns: what users write, what StarRocks versions are, what we think with.
 pub mod api;
+pub mod model;
 pub mod release;
 
 // Deciders: pure, synchronous, total.
@@ -16,4 +17,5 @@ pub mod release;
 // Laboratory.
 
 // Plumbing.
+pub mod clock;
 pub mod yaml;

@@ -1,0 +1,327 @@
+//! A cluster that has been proven valid: every default applied, every reference resolved, every number in range.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{CSIVolumeSource, EnvVar, HostPathVolumeSource};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::Component;
+pub use super::ports::Ports;
+// Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
+pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
+use crate::release::{Claim, Image, Version};
+
+/// A StarRocksCluster that `validate` has accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cluster {
+    /// Namespace of the resource and of everything owned by it.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+    /// UID of the resource: ownership is by UID, never by name.
+    pub uid: String,
+    /// `metadata.generation` that was validated.
+    pub generation: i64,
+    /// Where the data lives.
+    pub run_mode: RunMode,
+    /// `spec.version`, when declared.
+    pub version: Option<Version>,
+    /// The frontends.
+    pub frontend: Workload,
+    /// The backends, if wanted.
+    pub backend: Option<Workload>,
+    /// The compute nodes, if wanted.
+    pub compute_node: Option<Workload>,
+    /// The HTTP proxy, if wanted.
+    pub proxy: Option<Proxy>,
+    /// How changes are rolled out.
+    pub policy: Policy,
+    /// How the operator logs in.
+    pub login: LoginSource,
+    /// A disaster recovery that is asked for.
+    pub disaster_recovery: Option<DisasterRecovery>,
+    /// Whether BE and CN wait until the FE rollout has ended (`waitForFullRollout`).
+    pub wait_for_full_rollout: bool,
+    /// Settings of the operator process that shape objects.
+    pub conventions: Conventions,
+    /// What was accepted and yet deserves a warning.
+    pub advice: Vec<Advice>,
+}
+
+/// One StatefulSet's worth of processes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Which component.
+    pub component: Component,
+    /// Wanted pods.
+    pub replicas: u32,
+    /// Wanted image.
+    pub image: Image,
+    /// What the image's tag (or `spec.version`) claims.
+    pub claim: Claim,
+    /// The component's section as written, shared fields only.
+    pub spec: ComponentSpec,
+    /// The user's environment, in the order written.
+    pub env: Vec<EnvVar>,
+    /// Storage volumes in the order written, without those of size zero.
+    pub volumes: Vec<StorageVolume>,
+    /// ConfigMap that `configMapInfo` asks to mount for the image's entrypoint to link into the configuration directory.
+    pub conf_config_map: Option<String>,
+    /// StarRocks installation directory, `/opt/starrocks` unless `STARROCKS_ROOT` says otherwise.
+    pub root: String,
+    /// Ports by the component's configuration.
+    pub ports: Ports,
+    /// The component's configuration file, parsed; keys as written.
+    pub config: BTreeMap<String, String>,
+    /// Autoscaling, compute nodes only.
+    pub autoscaling: Option<AutoScalingPolicy>,
+}
+
+/// The FE proxy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proxy {
+    /// Wanted pods.
+    pub replicas: u32,
+    /// Image.
+    pub image: String,
+    /// Storage volumes in the order written, without those of size zero.
+    pub volumes: Vec<StorageVolume>,
+    /// The section as written.
+    pub spec: FeProxySpec,
+}
+
+/// A storage volume whose kind and size are proven.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StorageVolume {
+    /// Name, unique in the pod.
+    pub name: String,
+    /// Where it is mounted.
+    pub mount_path: String,
+    /// Part of the volume that is mounted, all of it when absent.
+    pub sub_path: Option<String>,
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
+    /// What is behind it.
+    pub source: VolumeSource,
+}
+
+/// What is behind a storage volume.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VolumeSource {
+    /// A claim of its own for each pod; outlives the pod.
+    Claim {
+        /// Storage class as written; `None` for the cluster's default.
+        storage_class: Option<String>,
+        /// Size as written, a proven quantity above zero.
+        size: Quantity,
+    },
+    /// A directory that lives and dies with the pod.
+    EmptyDir,
+    /// A directory of the node.
+    HostPath(HostPathVolumeSource),
+    /// An inline volume of a CSI driver.
+    Csi(CSIVolumeSource),
+}
+
+impl StorageVolume {
+    /// Whether its content outlives the pod.
+    pub const fn is_lasting(&self) -> bool {
+        match self.source {
+            VolumeSource::Claim { .. } | VolumeSource::HostPath(_) => true,
+            // Inline CSI volumes are ephemeral by definition: they are made and removed with the pod.
+            VolumeSource::EmptyDir | VolumeSource::Csi(_) => false,
+        }
+    }
+}
+
+/// Where a cluster's data lives; never changes in a cluster's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunMode {
+    /// On the backends' disks.
+    SharedNothing,
+    /// In object storage.
+    SharedData,
+}
+
+/// How changes are rolled out, defaults applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether the user stopped rollouts.
+    pub paused: bool,
+    /// How long a canary is watched.
+    pub canary_soak: Duration,
+    /// How long a restarted node may take to come back; under StarRocks' repair tolerance of 900 s.
+    pub node_timeout: Duration,
+    /// Dangers that the user accepted.
+    pub consents: Vec<String>,
+}
+
+/// Where the operator's SQL login comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginSource {
+    /// User name, `root` unless a Secret names another.
+    pub user: ValueSource,
+    /// Password.
+    pub password: ValueSource,
+}
+
+/// Where a value comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ValueSource {
+    /// Written out in the resource.
+    Literal(String),
+    /// A key of a Secret in the cluster's namespace.
+    Secret {
+        /// Secret.
+        name: String,
+        /// Key.
+        key: String,
+    },
+    /// A key of a ConfigMap in the cluster's namespace.
+    ConfigMap {
+        /// ConfigMap.
+        name: String,
+        /// Key.
+        key: String,
+    },
+}
+
+impl fmt::Debug for ValueSource {
+    // A literal may be a password and must not reach a log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(_) => formatter.write_str("Literal(…)"),
+            Self::Secret { name, key } => write!(formatter, "Secret({name}/{key})"),
+            Self::ConfigMap { name, key } => write!(formatter, "ConfigMap({name}/{key})"),
+        }
+    }
+}
+
+/// A disaster recovery from a cluster snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DisasterRecovery {
+    /// The user's counter: a higher one starts a new recovery.
+    pub generation: i64,
+    /// Whether the frontends mount what names the snapshot (`cluster_snapshot.yaml`, or the whole configuration directory);
+    /// a recovery must not begin without it.
+    pub snapshot_mounted: bool,
+}
+
+/// Settings of the operator process that shape objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conventions {
+    /// DNS suffix of the Kubernetes cluster.
+    pub dns_suffix: String,
+    /// Whether names of ConfigMap and Secret volumes carry a hash.
+    pub volume_name_with_hash: bool,
+    /// Default environment variables that are left out.
+    pub unsupported_env: Vec<String>,
+}
+
+impl Default for Conventions {
+    fn default() -> Self {
+        Self { dns_suffix: "cluster.local".to_owned(), volume_name_with_hash: true, unsupported_env: Vec::new() }
+    }
+}
+
+impl Conventions {
+    /// Name of the volume of a `configMaps` or `secrets` entry: the object's name, with the first four digits of a hash of
+    /// the entry unless that is switched off. Pods made by the former operator carry these names, and another name is
+    /// another pod template; so the text that is hashed has to look like the Go structure that was hashed there.
+    pub fn volume_name(&self, name: &str, mount_path: &str, sub_path: &str) -> String {
+        if !self.volume_name_with_hash {
+            return name.to_owned();
+        }
+        let hashed = format!("(v1.MountInfo){{Name:(string){name} MountPath:(string){mount_path} SubPath:(string){sub_path}}}");
+        let digits = fnv_1a(hashed.as_bytes()).to_string();
+        format!("{name}-{}", digits.get(..4).unwrap_or(&digits))
+    }
+}
+
+/// FNV-1a, 32 bits.
+fn fnv_1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// A text that is given: in the CRD's Go types an empty text is the same as none.
+pub fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// Something accepted that deserves a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// Stable code.
+    pub code: &'static str,
+    /// Path of the field.
+    pub field: String,
+    /// What and what to do.
+    pub message: String,
+}
+
+impl Cluster {
+    /// The workload of a component, if wanted; the proxy is not a workload.
+    pub const fn workload(&self, component: Component) -> Option<&Workload> {
+        match component {
+            Component::Frontend => Some(&self.frontend),
+            Component::Backend => self.backend.as_ref(),
+            Component::ComputeNode => self.compute_node.as_ref(),
+            Component::FrontendProxy => None,
+        }
+    }
+
+    /// All wanted workloads in the order in which they are made.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        Component::STARROCKS.into_iter().filter_map(|component| self.workload(component))
+    }
+
+    /// Whether the user accepted a named danger.
+    pub fn consents_to(&self, consent: &str) -> bool {
+        self.policy.consents.iter().any(|given| given == consent)
+    }
+}
+
+impl Workload {
+    /// Name of the StatefulSet.
+    pub fn name(&self, cluster: &str) -> String {
+        self.component.workload_name(cluster)
+    }
+
+    /// Port of the MySQL protocol; 9030 for anything but a frontend.
+    pub const fn query_port(&self) -> u16 {
+        match self.ports {
+            Ports::Frontend { query, .. } => query,
+            Ports::Backend { .. } => 9030,
+        }
+    }
+
+    /// Port of the HTTP interface that probes use.
+    pub const fn http_port(&self) -> u16 {
+        match self.ports {
+            Ports::Frontend { http, .. } => http,
+            Ports::Backend { webserver, .. } => webserver,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volume_names_are_those_of_the_former_operator() {
+        let hashed = Conventions::default();
+        assert_eq!(hashed.volume_name("c1", "/etc/c1/x.sh", "x.sh"), "c1-6062");
+        assert_eq!(hashed.volume_name("s1", "/etc/s1", ""), "s1-2673");
+        assert_eq!(hashed.volume_name("a-fe-proxy", "/etc/nginx", ""), "a-fe-proxy-3092");
+        let plain = Conventions { volume_name_with_hash: false, ..Conventions::default() };
+        assert_eq!(plain.volume_name("c1", "/etc/c1/x.sh", "x.sh"), "c1");
+    }
+
+    #[test]
+    fn a_password_in_the_resource_is_never_printed() {
+        assert!(!format!("{:?}", ValueSource::Literal("secret".to_owned())).contains("secret"));
+    }
+}

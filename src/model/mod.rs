@@ -1,0 +1,24 @@
+//! What the operator thinks with: a proven Cluster, what was Observed, what was Decided; plain data, no logic that acts.
+
+pub mod answer;
+pub mod cluster;
+pub mod component;
+pub mod decision;
+pub mod observed;
+pub mod ports;
+pub mod quantity;
+pub mod sql;
+pub mod starrocks;
+pub mod timestamp;
+pub mod waiting;
+mod waiting_text;
+
+pub use answer::{Answer, Silence, SilenceKind};
+pub use cluster::{Cluster, Workload};
+pub use component::Component;
+pub use decision::{Decision, Notice, Object, Step};
+pub use observed::{LiveObject, ObjectKey, ObjectKind, Observed, Ownership, Pod};
+pub use quantity::Amount;
+pub use sql::{FrontendSetting, Query, Statement};
+pub use timestamp::Timestamp;
+pub use waiting::WaitingOn;

@@ -1,0 +1,223 @@
+//! One snapshot of everything a decision may depend on, as plain serialisable data; `plan` can be replayed from it offline.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Timestamp;
+use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component};
+use super::starrocks::{FrontendReport, GroupReport};
+use crate::api::StarRocksClusterStatus;
+
+/// Kinds of objects that the operator owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ObjectKind {
+    /// core/v1
+    ConfigMap,
+    /// core/v1
+    Service,
+    /// apps/v1
+    StatefulSet,
+    /// apps/v1
+    Deployment,
+    /// autoscaling/v2
+    HorizontalPodAutoscaler,
+}
+
+impl ObjectKind {
+    /// Every owned kind, in the order in which objects are applied: what pods mount and resolve comes before the pods.
+    pub const ALL: [Self; 5] = [Self::ConfigMap, Self::Service, Self::StatefulSet, Self::Deployment, Self::HorizontalPodAutoscaler];
+
+    /// The Kubernetes kind.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Service => "Service",
+            Self::StatefulSet => "StatefulSet",
+            Self::Deployment => "Deployment",
+            Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
+        }
+    }
+}
+
+/// Kind and name of an owned object; the namespace is the cluster's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// Kind.
+    pub kind: ObjectKind,
+    /// Name.
+    pub name: String,
+}
+
+/// Whose an object with one of our names is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ownership {
+    /// Controlled by this very cluster (same UID).
+    Ours,
+    /// Controlled by something else, or by a former cluster of the same name.
+    Foreign,
+    /// Controlled by nobody.
+    Orphan,
+}
+
+/// A live object, without managed fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveObject {
+    /// UID, for preconditions.
+    pub uid: String,
+    /// Resource version, for preconditions.
+    pub resource_version: String,
+    /// Whose it is.
+    pub ownership: Ownership,
+    /// Whether deletion has begun.
+    pub deleting: bool,
+    /// The object as the API server holds it, with metadata reduced to labels, annotations, generation and finalizers.
+    pub body: Value,
+}
+
+impl LiveObject {
+    /// An object of somebody else, of which nothing more matters.
+    pub fn foreign() -> Self {
+        let body = Value::Object(serde_json::Map::new());
+        Self { uid: String::new(), resource_version: String::new(), ownership: Ownership::Foreign, deleting: false, body }
+    }
+
+    /// The hash that the last apply of this operator left, if any.
+    pub fn applied_hash(&self) -> Option<&str> {
+        self.body.pointer("/metadata/annotations")?.get(APPLIED_ANNOTATION)?.as_str()
+    }
+
+    /// The hash of the pod template that the last apply of this operator left, if any.
+    pub fn applied_template_hash(&self) -> Option<&str> {
+        self.body.pointer("/metadata/annotations")?.get(APPLIED_TEMPLATE_ANNOTATION)?.as_str()
+    }
+
+    /// `metadata.generation`, 0 when absent.
+    pub fn generation(&self) -> i64 {
+        self.integer("/metadata/generation")
+    }
+
+    /// An integer at a JSON pointer, 0 when absent.
+    pub fn integer(&self, pointer: &str) -> i64 {
+        self.body.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    /// A text at a JSON pointer, empty when absent.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// Whether the controller of this workload has seen its newest spec; before that its status describes the past.
+    pub fn status_is_current(&self) -> bool {
+        self.integer("/status/observedGeneration") >= self.generation()
+    }
+}
+
+/// A pod of the cluster, as far as decisions need it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pod {
+    /// Name.
+    pub name: String,
+    /// UID, for preconditions.
+    pub uid: String,
+    /// Component by label.
+    pub component: Component,
+    /// Ordinal in its StatefulSet; `None` for pods of a Deployment.
+    pub ordinal: Option<u32>,
+    /// `controller-revision-hash`.
+    pub revision: String,
+    /// Image of the main container.
+    pub image: String,
+    /// Pod address, once assigned.
+    pub ip: Option<String>,
+    /// Node, once scheduled.
+    pub node: Option<String>,
+    /// Creation of the pod.
+    pub created: Timestamp,
+    /// Start of the main container's present run.
+    pub started: Option<Timestamp>,
+    /// Whether all containers are ready.
+    pub ready: bool,
+    /// Whether all containers are running.
+    pub running: bool,
+    /// Whether deletion has begun.
+    pub deleting: bool,
+    /// Restarts of the main container.
+    pub restarts: i32,
+    /// What keeps it from running or being ready, in Kubernetes' words.
+    pub problem: Option<PodProblem>,
+    /// Pod phase `Failed`.
+    pub failed: bool,
+}
+
+/// What Kubernetes says is wrong with a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodProblem {
+    /// For example `ImagePullBackOff`, `CrashLoopBackOff`, `Unschedulable`, `ContainerCreating`.
+    pub reason: String,
+    /// Details.
+    pub message: String,
+    /// Whether waiting alone will not help (image error, crash loop, configuration error, unschedulable).
+    pub stuck: bool,
+}
+
+/// Everything a decision may depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// The moment of the snapshot.
+    pub now: Timestamp,
+    /// The status as last written: the only memory of the operator.
+    pub status: StarRocksClusterStatus,
+    /// Owned (or equally named) objects.
+    pub objects: BTreeMap<ObjectKind, BTreeMap<String, LiveObject>>,
+    /// Pods by name.
+    pub pods: BTreeMap<String, Pod>,
+    /// What each frontend says of itself, by pod name.
+    pub frontends: BTreeMap<String, FrontendReport>,
+    /// What the group says.
+    pub group: GroupReport,
+    /// Contents of the claims by name: whether a bound claim exists for a pod's volume.
+    pub claims: BTreeMap<String, Claim>,
+}
+
+/// A PersistentVolumeClaim of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// UID.
+    pub uid: String,
+    /// Whether it is bound.
+    pub bound: bool,
+    /// Creation.
+    pub created: Timestamp,
+}
+
+impl Observed {
+    /// A snapshot in which nothing exists and nothing was asked.
+    pub fn empty(now: Timestamp) -> Self {
+        Self {
+            now,
+            status: StarRocksClusterStatus::default(),
+            objects: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            frontends: BTreeMap::new(),
+            group: GroupReport::default(),
+            claims: BTreeMap::new(),
+        }
+    }
+
+    /// A live object.
+    pub fn object(&self, kind: ObjectKind, name: &str) -> Option<&LiveObject> {
+        self.objects.get(&kind)?.get(name)
+    }
+
+    /// Pods of one component, by name.
+    pub fn pods_of(&self, component: Component) -> impl Iterator<Item = &Pod> {
+        self.pods.values().filter(move |pod| pod.component == component)
+    }
+}

@@ -1,0 +1,306 @@
+//! Every SQL text the operator can send: reads as `Query`, writes as `Statement`; no free strings anywhere else.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A frontend setting that the operator changes for the time of a rollout (starrocks.md §1.2.8, real-fe.md §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrontendSetting {
+    /// `tablet_sched_max_scheduling_tablets`: throttles repair, default 10000.
+    TabletSchedMaxSchedulingTablets,
+    /// `tablet_sched_max_balancing_tablets`: default 500.
+    TabletSchedMaxBalancingTablets,
+    /// `tablet_sched_disable_balance`: default false.
+    TabletSchedDisableBalance,
+    /// `tablet_sched_disable_colocate_balance`: default false.
+    TabletSchedDisableColocateBalance,
+    /// `checkpoint_only_on_leader`: default false; while versions differ an old follower could otherwise write the image.
+    CheckpointOnlyOnLeader,
+    /// `metadata_ignore_unknown_operation_type` by its alias `ignore_unknown_log_id`, valid on all lines: for downgrades.
+    IgnoreUnknownLogId,
+    /// `history_job_keep_max_second`: 0 makes a frontend forget finished schema changes, which 3.2 cannot read.
+    HistoryJobKeepMaxSecond,
+}
+
+impl FrontendSetting {
+    /// Every setting that the operator reads back.
+    pub const ALL: [Self; 7] = [
+        Self::TabletSchedMaxSchedulingTablets,
+        Self::TabletSchedMaxBalancingTablets,
+        Self::TabletSchedDisableBalance,
+        Self::TabletSchedDisableColocateBalance,
+        Self::CheckpointOnlyOnLeader,
+        Self::IgnoreUnknownLogId,
+        Self::HistoryJobKeepMaxSecond,
+    ];
+
+    /// The four that stop the tablet scheduler from moving data during a minor or major hop.
+    pub const SCHEDULER: [Self; 4] = [
+        Self::TabletSchedMaxSchedulingTablets,
+        Self::TabletSchedMaxBalancingTablets,
+        Self::TabletSchedDisableBalance,
+        Self::TabletSchedDisableColocateBalance,
+    ];
+
+    /// The name under which it is set and shown.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::TabletSchedMaxSchedulingTablets => "tablet_sched_max_scheduling_tablets",
+            Self::TabletSchedMaxBalancingTablets => "tablet_sched_max_balancing_tablets",
+            Self::TabletSchedDisableBalance => "tablet_sched_disable_balance",
+            Self::TabletSchedDisableColocateBalance => "tablet_sched_disable_colocate_balance",
+            Self::CheckpointOnlyOnLeader => "checkpoint_only_on_leader",
+            Self::IgnoreUnknownLogId => "ignore_unknown_log_id",
+            Self::HistoryJobKeepMaxSecond => "history_job_keep_max_second",
+        }
+    }
+
+    /// The value in force while frozen.
+    pub const fn frozen(self) -> &'static str {
+        match self {
+            Self::TabletSchedMaxSchedulingTablets | Self::TabletSchedMaxBalancingTablets | Self::HistoryJobKeepMaxSecond => "0",
+            Self::TabletSchedDisableBalance
+            | Self::TabletSchedDisableColocateBalance
+            | Self::CheckpointOnlyOnLeader
+            | Self::IgnoreUnknownLogId => "true",
+        }
+    }
+
+    /// The setting called `key`, by its name or an alias.
+    pub fn from_key(key: &str) -> Option<Self> {
+        match key {
+            "max_balancing_tablets" => Some(Self::TabletSchedMaxBalancingTablets),
+            "max_scheduling_tablets" => Some(Self::TabletSchedMaxSchedulingTablets),
+            "disable_balance" => Some(Self::TabletSchedDisableBalance),
+            "disable_colocate_balance" => Some(Self::TabletSchedDisableColocateBalance),
+            "metadata_ignore_unknown_operation_type" => Some(Self::IgnoreUnknownLogId),
+            _ => Self::ALL.into_iter().find(|setting| setting.key() == key),
+        }
+    }
+}
+
+/// A question to a frontend. Answers are read by column name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Query {
+    /// Version of the frontend asked; needs no backend (real-fe.md §1).
+    VersionComment,
+    /// The group as the leader sees it; fails during elections.
+    ShowFrontends,
+    /// The group as the asked frontend sees it; local, works without a leader.
+    ShowProcFrontends,
+    /// Backends.
+    ShowBackends,
+    /// Compute nodes.
+    ShowComputeNodes,
+    /// Tablet health by database.
+    ShowStatistic,
+    /// In-memory settings of the frontend asked, by name pattern.
+    ShowFrontendConfig(FrontendSetting),
+    /// Names of databases.
+    ShowDatabases,
+    /// Names of tables of one database.
+    ShowTables {
+        /// Database.
+        database: String,
+    },
+    /// Replicas of one table that are not OK.
+    ShowReplicaTrouble {
+        /// Database.
+        database: String,
+        /// Table.
+        table: String,
+    },
+    /// Number of partitions of user tables with one replica; needs a live backend.
+    CountSingleReplicaPartitions,
+    /// Last backup job of one database.
+    ShowBackup {
+        /// Database.
+        database: String,
+    },
+    /// Last restore job of one database.
+    ShowRestore {
+        /// Database.
+        database: String,
+    },
+    /// Unfinished schema changes of one database.
+    ShowAlterTable {
+        /// Database.
+        database: String,
+    },
+    /// Routine load jobs of one database that have not ended; without a database the frontend refuses (real-fe.md §9).
+    ShowRoutineLoad {
+        /// Database.
+        database: String,
+    },
+}
+
+/// A change asked of StarRocks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Statement {
+    /// ADMIN SET FRONTEND CONFIG: in memory, on every living frontend.
+    SetFrontendConfig {
+        /// Which setting.
+        setting: FrontendSetting,
+        /// New value.
+        value: String,
+    },
+    /// ALTER SYSTEM CREATE IMAGE: asynchronous, takes 60 to 160 s (real-fe.md §6).
+    CreateImage,
+    /// SET GLOBAL, persisted in the metadata.
+    SetGlobal {
+        /// Variable.
+        variable: String,
+        /// Value, a literal.
+        value: String,
+    },
+    /// ALTER SYSTEM DROP FOLLOWER: takes 5 s on a live one; the process becomes a zombie.
+    DropFollower {
+        /// Host as registered.
+        host: String,
+        /// BDB port.
+        port: u16,
+    },
+    /// ALTER SYSTEM DROP OBSERVER.
+    DropObserver {
+        /// Host as registered.
+        host: String,
+        /// BDB port.
+        port: u16,
+    },
+    /// ALTER SYSTEM DECOMMISSION BACKEND: done when the row is gone.
+    DecommissionBackend {
+        /// Host as registered.
+        host: String,
+        /// Heartbeat port.
+        port: u16,
+    },
+    /// CANCEL DECOMMISSION BACKEND; a no-op on a backend that stays.
+    CancelDecommissionBackend {
+        /// Host as registered.
+        host: String,
+        /// Heartbeat port.
+        port: u16,
+    },
+    /// ALTER SYSTEM DROP COMPUTE NODE: compute nodes hold no data.
+    DropComputeNode {
+        /// Host as registered.
+        host: String,
+        /// Heartbeat port.
+        port: u16,
+        /// Warehouse to name, shared-data only.
+        warehouse: Option<String>,
+    },
+    /// RESUME ROUTINE LOAD: asynchronous, the job goes on from the offsets it kept.
+    ResumeRoutineLoad {
+        /// Database.
+        database: String,
+        /// Job.
+        name: String,
+    },
+}
+
+impl Query {
+    /// The SQL text.
+    pub fn sql(&self) -> String {
+        match self {
+            Self::VersionComment => "SELECT @@version_comment".to_owned(),
+            Self::ShowFrontends => "SHOW FRONTENDS".to_owned(),
+            Self::ShowProcFrontends => "SHOW PROC '/frontends'".to_owned(),
+            Self::ShowBackends => "SHOW BACKENDS".to_owned(),
+            Self::ShowComputeNodes => "SHOW COMPUTE NODES".to_owned(),
+            Self::ShowStatistic => "SHOW PROC '/statistic'".to_owned(),
+            Self::ShowFrontendConfig(setting) => format!("ADMIN SHOW FRONTEND CONFIG LIKE {}", quoted(setting.key())),
+            Self::ShowDatabases => "SHOW DATABASES".to_owned(),
+            Self::ShowTables { database } => format!("SHOW TABLES FROM {}", identifier(database)),
+            Self::ShowReplicaTrouble { database, table } => {
+                format!("ADMIN SHOW REPLICA STATUS FROM {}.{} WHERE STATUS != 'OK'", identifier(database), identifier(table))
+            }
+            Self::CountSingleReplicaPartitions => {
+                // Frontends keep statistics of their own with a single replica where there is a single backend.
+                "SELECT COUNT(*) FROM information_schema.partitions_meta WHERE REPLICATION_NUM = 1 AND DB_NAME <> '_statistics_'".to_owned()
+            }
+            Self::ShowBackup { database } => format!("SHOW BACKUP FROM {}", identifier(database)),
+            Self::ShowRestore { database } => format!("SHOW RESTORE FROM {}", identifier(database)),
+            Self::ShowAlterTable { database } => format!("SHOW ALTER TABLE COLUMN FROM {}", identifier(database)),
+            Self::ShowRoutineLoad { database } => format!("SHOW ROUTINE LOAD FROM {}", identifier(database)),
+        }
+    }
+}
+
+impl Statement {
+    /// The SQL text.
+    pub fn sql(&self) -> String {
+        match self {
+            Self::SetFrontendConfig { setting, value } => {
+                format!("ADMIN SET FRONTEND CONFIG ({} = {})", double_quoted(setting.key()), double_quoted(value))
+            }
+            Self::CreateImage => "ALTER SYSTEM CREATE IMAGE".to_owned(),
+            Self::SetGlobal { variable, value } => format!("SET GLOBAL {variable} = {value}"),
+            Self::DropFollower { host, port } => format!("ALTER SYSTEM DROP FOLLOWER {}", address(host, *port)),
+            Self::DropObserver { host, port } => format!("ALTER SYSTEM DROP OBSERVER {}", address(host, *port)),
+            Self::DecommissionBackend { host, port } => format!("ALTER SYSTEM DECOMMISSION BACKEND {}", address(host, *port)),
+            Self::CancelDecommissionBackend { host, port } => {
+                format!("CANCEL DECOMMISSION BACKEND {}", address(host, *port))
+            }
+            Self::DropComputeNode { host, port, warehouse } => {
+                let from = warehouse.as_ref().map(|name| format!(" FROM WAREHOUSE {}", identifier(name))).unwrap_or_default();
+                format!("ALTER SYSTEM DROP COMPUTE NODE {}{from}", address(host, *port))
+            }
+            Self::ResumeRoutineLoad { database, name } => {
+                format!("RESUME ROUTINE LOAD FOR {}.{}", identifier(database), identifier(name))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.sql())
+    }
+}
+
+fn address(host: &str, port: u16) -> String {
+    double_quoted(&format!("{host}:{port}"))
+}
+
+// One COM_QUERY with `a; b` runs both (real-fe.md §1), so every name from outside is quoted.
+fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+fn double_quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_cannot_leave_its_quotes() {
+        let query = Query::ShowTables { database: "a`; DROP TABLE b; --".to_owned() };
+        assert_eq!(query.sql(), "SHOW TABLES FROM `a``; DROP TABLE b; --`");
+        let statement = Statement::SetFrontendConfig { setting: FrontendSetting::CheckpointOnlyOnLeader, value: "x\"; y".to_owned() };
+        assert_eq!(statement.sql(), r#"ADMIN SET FRONTEND CONFIG ("checkpoint_only_on_leader" = "x\"; y")"#);
+    }
+
+    #[test]
+    fn statistics_of_the_frontends_are_no_user_tables_with_a_single_replica() {
+        assert!(Query::CountSingleReplicaPartitions.sql().contains("DB_NAME <> '_statistics_'"));
+    }
+
+    #[test]
+    fn settings_are_found_by_name_and_by_alias() {
+        for setting in FrontendSetting::ALL {
+            assert_eq!(FrontendSetting::from_key(setting.key()), Some(setting));
+        }
+        assert_eq!(FrontendSetting::from_key("disable_balance"), Some(FrontendSetting::TabletSchedDisableBalance));
+    }
+}

@@ -1,0 +1,362 @@
+//! What cannot go on, as values with stable codes: what the user sees in conditions, events, the command line and the docs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Component, Timestamp};
+
+/// Something that keeps the operator from the next step. Waiting is not an error: nothing is broken by waiting longer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitingOn {
+    /// A pod does not exist or is not scheduled, pulled or started yet.
+    PodStarting {
+        /// Pod.
+        pod: String,
+        /// What Kubernetes says it is doing.
+        detail: String,
+    },
+    /// A pod cannot start: image error, crash loop, missing ConfigMap, unschedulable.
+    PodFailing {
+        /// Pod.
+        pod: String,
+        /// Kubernetes' reason, for example `CrashLoopBackOff`.
+        reason: String,
+        /// Kubernetes' message.
+        detail: String,
+    },
+    /// A pod runs but its readiness probe fails.
+    PodNotReady {
+        /// Pod.
+        pod: String,
+    },
+    /// A pod is terminating.
+    PodTerminating {
+        /// Pod.
+        pod: String,
+    },
+    /// No frontend serves yet, so nothing can be asked and BE, CN and proxy wait.
+    FrontendsNotServing {
+        /// Frontends that serve.
+        serving: u32,
+        /// Frontends wanted.
+        wanted: u32,
+    },
+    /// No row says LEADER: an election is on.
+    LeaderElection,
+    /// The frontends do not answer SQL.
+    FrontendsSilent {
+        /// Their words.
+        detail: String,
+    },
+    /// The frontends refuse the operator's credentials.
+    CredentialsRefused {
+        /// Their words.
+        detail: String,
+    },
+    /// A node is not registered in the group.
+    NodeNotRegistered {
+        /// Pod.
+        pod: String,
+    },
+    /// A node is registered but not alive with a heartbeat newer than its start.
+    NodeNotAlive {
+        /// Pod.
+        pod: String,
+        /// StarRocks' words.
+        detail: String,
+    },
+    /// A node reports another version than its pod should run.
+    VersionNotReported {
+        /// Pod.
+        pod: String,
+        /// Wanted version.
+        wanted: String,
+        /// Reported text.
+        reported: String,
+    },
+    /// A restarted backend has not sent a full tablet report.
+    TabletsNotReported {
+        /// Pod.
+        pod: String,
+    },
+    /// Replicas of user tables are dead or missing.
+    ReplicasUnhealthy {
+        /// How many.
+        count: u64,
+        /// One of the tables.
+        example: String,
+    },
+    /// Tablets are unhealthy or being cloned.
+    TabletsUnhealthy {
+        /// Unhealthy tablets of user databases.
+        unhealthy: u64,
+    },
+    /// A frontend's journal lags behind the leader's.
+    JournalLag {
+        /// Pod.
+        pod: String,
+        /// Entries behind.
+        behind: u64,
+    },
+    /// Restarting one more frontend could lose the majority.
+    QuorumAtRisk {
+        /// Frontends alive and caught up.
+        alive: u32,
+        /// Majority of the registered voters.
+        majority: u32,
+    },
+    /// A question that the next step depends on is being asked, or is refused.
+    AnswerPending {
+        /// The question, and the frontend's words when it refuses to answer.
+        what: String,
+    },
+    /// The metadata image has not reached every frontend.
+    ImageNotSynced {
+        /// Pod without the image.
+        pod: String,
+        /// Image there.
+        have: u64,
+        /// Journal id that the image must cover.
+        want: u64,
+    },
+    /// Scheduler settings are not in force on a frontend.
+    SettingsNotInForce {
+        /// Pod.
+        pod: String,
+        /// Setting.
+        setting: String,
+    },
+    /// The canary is being watched.
+    Soaking {
+        /// Pod.
+        pod: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Jobs run that an upgrade would break.
+    JobsRunning {
+        /// Their names.
+        jobs: Vec<String>,
+    },
+    /// A disk is too full for an upgrade.
+    DiskFull {
+        /// Pod.
+        pod: String,
+        /// Used share, percent.
+        used_percent: u32,
+    },
+    /// A named danger needs the user's consent in `spec.upgradePolicy.consents`.
+    ConsentNeeded {
+        /// Name of the consent.
+        consent: String,
+        /// The danger.
+        detail: String,
+    },
+    /// The user paused upgrades.
+    Paused,
+    /// The release table refuses the way.
+    UpgradeRefused {
+        /// The refusal's own code.
+        code: String,
+        /// Reason.
+        reason: String,
+        /// Way out.
+        way_out: String,
+    },
+    /// What runs cannot be told from its tag or its report, so nothing is automated.
+    VersionUnknown {
+        /// Component.
+        component: Component,
+        /// Text that is not a release.
+        text: String,
+    },
+    /// A configuration would keep the target release from starting.
+    ConfigurationIncompatible {
+        /// Component.
+        component: Component,
+        /// What and how to mend.
+        detail: String,
+    },
+    /// A node did not come back within its time budget: the roll stops here.
+    NodeStalled {
+        /// Pod.
+        pod: String,
+        /// Seconds since it was restarted.
+        seconds: u64,
+        /// Budget in seconds.
+        budget_seconds: u64,
+    },
+    /// Releases run, or are asked for, that cannot be brought together in one way.
+    VersionsApart {
+        /// Which, and where.
+        detail: String,
+    },
+    /// The leader has made no metadata image for long: a restarted frontend would replay for long, and something may keep it from making one.
+    CheckpointOverdue {
+        /// Journal entries since the last image.
+        entries: u64,
+    },
+    /// Routine loads that ran before the hop are paused after it and are being resumed.
+    RoutineLoadsPaused {
+        /// Jobs as `database.name`.
+        jobs: Vec<String>,
+    },
+    /// A backend is moving its tablets away before it leaves.
+    Decommissioning {
+        /// Pod.
+        pod: String,
+        /// Tablets left.
+        tablets: u64,
+    },
+    /// A scale-in that the operator refuses.
+    ScaleInRefused {
+        /// Component.
+        component: Component,
+        /// Why and the way out.
+        detail: String,
+    },
+    /// Pod 0 would start on empty metadata while other members hold data: it could found a second cluster.
+    SecondClusterRisk {
+        /// Pod.
+        pod: String,
+    },
+    /// A new frontend would start on the volume of one that was dropped from the group, and hang.
+    StaleVolume {
+        /// Pod.
+        pod: String,
+        /// PersistentVolumeClaim.
+        claim: String,
+    },
+    /// The API server refuses a change to a field that cannot change.
+    ImmutableField {
+        /// Object.
+        object: String,
+        /// Field path.
+        field: String,
+    },
+    /// An object with the name we need belongs to someone else.
+    ForeignObject {
+        /// Kind and name.
+        object: String,
+    },
+    /// The pod template would change although the resource has not: pods are not restarted for that.
+    TemplateHeld {
+        /// Component.
+        component: Component,
+    },
+    /// An object with the name we need is being deleted.
+    ObjectTerminating {
+        /// Kind and name.
+        object: String,
+    },
+    /// The decision broke a safety rule and was refused: a defect of the operator that its own check caught.
+    DecisionRefused {
+        /// Rule and finding.
+        detail: String,
+    },
+}
+
+impl WaitingOn {
+    /// Stable code, documented on one page each.
+    pub const fn code(&self) -> &'static str {
+        self.entry().0
+    }
+
+    /// The reason in one CamelCase word, for conditions and events.
+    pub const fn name(&self) -> &'static str {
+        self.entry().1
+    }
+
+    const fn entry(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::PodStarting { .. } => ("SR-2001", "PodStarting"),
+            Self::PodFailing { .. } => ("SR-2002", "PodFailing"),
+            Self::PodNotReady { .. } => ("SR-2003", "PodNotReady"),
+            Self::PodTerminating { .. } => ("SR-2004", "PodTerminating"),
+            Self::FrontendsNotServing { .. } => ("SR-2101", "FrontendsNotServing"),
+            Self::LeaderElection => ("SR-2102", "LeaderElection"),
+            Self::FrontendsSilent { .. } => ("SR-2103", "FrontendsSilent"),
+            Self::CredentialsRefused { .. } => ("SR-2104", "CredentialsRefused"),
+            Self::NodeNotRegistered { .. } => ("SR-2105", "NodeNotRegistered"),
+            Self::NodeNotAlive { .. } => ("SR-2106", "NodeNotAlive"),
+            Self::VersionNotReported { .. } => ("SR-2107", "VersionNotReported"),
+            Self::TabletsNotReported { .. } => ("SR-2108", "TabletsNotReported"),
+            Self::ReplicasUnhealthy { .. } => ("SR-2109", "ReplicasUnhealthy"),
+            Self::TabletsUnhealthy { .. } => ("SR-2110", "TabletsUnhealthy"),
+            Self::JournalLag { .. } => ("SR-2111", "JournalLag"),
+            Self::QuorumAtRisk { .. } => ("SR-2112", "QuorumAtRisk"),
+            Self::AnswerPending { .. } => ("SR-2113", "AnswerPending"),
+            Self::ImageNotSynced { .. } => ("SR-2201", "ImageNotSynced"),
+            Self::SettingsNotInForce { .. } => ("SR-2202", "SettingsNotInForce"),
+            Self::Soaking { .. } => ("SR-2203", "Soaking"),
+            Self::JobsRunning { .. } => ("SR-2204", "JobsRunning"),
+            Self::DiskFull { .. } => ("SR-2205", "DiskFull"),
+            Self::ConsentNeeded { .. } => ("SR-2206", "ConsentNeeded"),
+            Self::Paused => ("SR-2207", "Paused"),
+            Self::UpgradeRefused { .. } => ("SR-2208", "UpgradeRefused"),
+            Self::VersionUnknown { .. } => ("SR-2209", "VersionUnknown"),
+            Self::ConfigurationIncompatible { .. } => ("SR-2210", "ConfigurationIncompatible"),
+            Self::NodeStalled { .. } => ("SR-2211", "NodeStalled"),
+            Self::VersionsApart { .. } => ("SR-2212", "VersionsApart"),
+            Self::CheckpointOverdue { .. } => ("SR-2213", "CheckpointOverdue"),
+            Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
+            Self::Decommissioning { .. } => ("SR-2301", "Decommissioning"),
+            Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
+            Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
+            Self::StaleVolume { .. } => ("SR-2304", "StaleVolume"),
+            Self::ImmutableField { .. } => ("SR-2401", "ImmutableField"),
+            Self::ForeignObject { .. } => ("SR-2402", "ForeignObject"),
+            Self::TemplateHeld { .. } => ("SR-2403", "TemplateHeld"),
+            Self::ObjectTerminating { .. } => ("SR-2404", "ObjectTerminating"),
+            Self::DecisionRefused { .. } => ("SR-2901", "DecisionRefused"),
+        }
+    }
+
+    /// The pod it is about, when it is about one.
+    pub fn pod(&self) -> Option<&str> {
+        match self {
+            Self::PodStarting { pod, .. }
+            | Self::PodFailing { pod, .. }
+            | Self::PodNotReady { pod }
+            | Self::PodTerminating { pod }
+            | Self::NodeNotRegistered { pod }
+            | Self::NodeNotAlive { pod, .. }
+            | Self::VersionNotReported { pod, .. }
+            | Self::TabletsNotReported { pod }
+            | Self::JournalLag { pod, .. }
+            | Self::ImageNotSynced { pod, .. }
+            | Self::SettingsNotInForce { pod, .. }
+            | Self::Soaking { pod, .. }
+            | Self::DiskFull { pod, .. }
+            | Self::NodeStalled { pod, .. }
+            | Self::Decommissioning { pod, .. }
+            | Self::StaleVolume { pod, .. }
+            | Self::SecondClusterRisk { pod } => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// Whether only a person can end the wait.
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::PodFailing { .. }
+                | Self::CredentialsRefused { .. }
+                | Self::DiskFull { .. }
+                | Self::ConsentNeeded { .. }
+                | Self::Paused
+                | Self::UpgradeRefused { .. }
+                | Self::VersionUnknown { .. }
+                | Self::ConfigurationIncompatible { .. }
+                | Self::NodeStalled { .. }
+                | Self::VersionsApart { .. }
+                | Self::StaleVolume { .. }
+                | Self::TemplateHeld { .. }
+                | Self::ScaleInRefused { .. }
+                | Self::SecondClusterRisk { .. }
+                | Self::ImmutableField { .. }
+                | Self::ForeignObject { .. }
+                | Self::DecisionRefused { .. }
+        )
+    }
+}

@@ -1,0 +1,112 @@
+//! The words for each `WaitingOn`: what is awaited and, where a person must act, the way out; written for someone at 3 a.m.
+
+use std::fmt;
+
+use super::WaitingOn;
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PodStarting { pod, detail } => write!(out, "{pod} is starting: {detail}"),
+            Self::PodFailing { pod, reason, detail } => write!(
+                out,
+                "{pod} cannot start ({reason}): {detail}. Nothing else is restarted meanwhile; see `kubectl describe pod {pod}` and its logs, \
+                 then correct the image, configuration or node"
+            ),
+            Self::PodNotReady { pod } => write!(out, "{pod} runs but its readiness probe does not succeed yet"),
+            Self::PodTerminating { pod } => write!(out, "{pod} is shutting down"),
+            Self::FrontendsNotServing { serving, wanted } => {
+                write!(out, "{serving} of {wanted} frontends serve; backends and compute nodes follow once one does")
+            }
+            Self::LeaderElection => write!(out, "the frontends are electing a leader"),
+            Self::FrontendsSilent { detail } => write!(out, "StarRocks does not answer: {detail}"),
+            Self::CredentialsRefused { detail } => write!(
+                out,
+                "the frontends refuse the operator's login: {detail}. Name a Secret with a valid user and password in spec.credentials, \
+                 or correct MYSQL_PWD in the components"
+            ),
+            Self::NodeNotRegistered { pod } => write!(out, "{pod} has not joined the cluster yet"),
+            Self::NodeNotAlive { pod, detail } => write!(out, "{pod} is not alive since its last start: {detail}"),
+            Self::VersionNotReported { pod, wanted, reported } => {
+                write!(out, "{pod} should report version {wanted} and reports `{reported}`")
+            }
+            Self::TabletsNotReported { pod } => write!(out, "{pod} has not reported its tablets since it started"),
+            Self::ReplicasUnhealthy { count, example } => {
+                write!(out, "{count} replicas of user tables are dead or missing, for example in {example}")
+            }
+            Self::TabletsUnhealthy { unhealthy } => write!(out, "{unhealthy} tablets of user databases lack a healthy replica"),
+            Self::JournalLag { pod, behind } => write!(out, "{pod} is {behind} journal entries behind the leader"),
+            Self::QuorumAtRisk { alive, majority } => write!(
+                out,
+                "{alive} frontends are alive and caught up and {majority} are needed for a majority: one more restart could stop the cluster"
+            ),
+            Self::AnswerPending { what } => write!(out, "no answer yet: {what}"),
+            Self::ImageNotSynced { pod, have, want } => {
+                write!(out, "the metadata image on {pod} ends at journal id {have} and must reach {want} (takes up to four minutes)")
+            }
+            Self::SettingsNotInForce { pod, setting } => write!(out, "{setting} does not have the intended value on {pod} yet"),
+            Self::Soaking { pod, until } => write!(out, "the canary {pod} is being watched until {until}"),
+            Self::JobsRunning { jobs } => write!(out, "jobs are running that an upgrade would break: {}", jobs.join(", ")),
+            Self::DiskFull { pod, used_percent } => {
+                write!(out, "a disk of {pod} is {used_percent} % full; free space below 85 % before the upgrade")
+            }
+            Self::ConsentNeeded { consent, detail } => {
+                write!(out, "{detail}. To accept this, add `{consent}` to spec.upgradePolicy.consents")
+            }
+            Self::Paused => write!(out, "spec.upgradePolicy.paused is true; set it to false to go on"),
+            Self::UpgradeRefused { code, reason, way_out } => write!(out, "{reason} ({code}). Way out: {way_out}"),
+            Self::VersionUnknown { component, text } => write!(
+                out,
+                "`{text}` of the {component} does not name a StarRocks release, so no order can be proven; \
+                 use an image tag such as 3.5.9 or set spec.version"
+            ),
+            Self::ConfigurationIncompatible { component, detail } => {
+                write!(out, "the {component} configuration would keep the target release from starting: {detail}")
+            }
+            Self::NodeStalled { pod, seconds, budget_seconds } => write!(
+                out,
+                "{pod} has not come back {seconds} s after its restart (budget {budget_seconds} s); no further node is touched. \
+                 Read its logs; correct the cause or set the former version again"
+            ),
+            Self::VersionsApart { detail } => {
+                write!(out, "{detail}; name one release for all components, the one that most of them run if nothing else is wanted")
+            }
+            Self::CheckpointOverdue { entries } => write!(
+                out,
+                "the frontends wrote {entries} journal entries since their last metadata image, and an upgrade begins below 100,000. \
+                 ALTER SYSTEM CREATE IMAGE makes one; if it does not help, fe.log of the leader says what keeps it from writing images"
+            ),
+            Self::RoutineLoadsPaused { jobs } => {
+                write!(out, "routine loads that ran before are paused and are being resumed: {}", jobs.join(", "))
+            }
+            Self::Decommissioning { pod, tablets } => write!(out, "{pod} is moving {tablets} tablets to other backends before it leaves"),
+            Self::ScaleInRefused { component, detail } => write!(out, "the {component} cannot be scaled in: {detail}"),
+            Self::SecondClusterRisk { pod } => write!(
+                out,
+                "{pod} would start with empty metadata while other frontends hold data and could found a second, empty cluster. \
+                 Start the other frontends first, or delete their volumes if the data is meant to be lost"
+            ),
+            Self::StaleVolume { pod, claim } => write!(
+                out,
+                "{pod} would start on {claim}, which holds the metadata of a frontend that was dropped from the group, and hang. \
+                 Delete the claim if nothing in it is needed"
+            ),
+            Self::ImmutableField { object, field } => {
+                write!(out, "{field} of {object} cannot be changed in place; put back the former value or recreate the object")
+            }
+            Self::ForeignObject { object } => write!(
+                out,
+                "{object} exists and does not belong to this cluster; it is left alone. Rename or delete it, or rename the cluster"
+            ),
+            Self::TemplateHeld { component } => write!(
+                out,
+                "the pod template of the {component} would change although the resource has not (another operator release, or a ConfigMap \
+                 that it refers to); its pods are left alone until the resource changes. To take it over, change an annotation of the component"
+            ),
+            Self::ObjectTerminating { object } => write!(out, "{object} is being deleted and is made anew once it is gone"),
+            Self::DecisionRefused { detail } => {
+                write!(out, "the operator's own safety check refused its next step: {detail}. Please report this as a defect")
+            }
+        }
+    }
+}
