@@ -9,6 +9,7 @@ pub mod model;
 pub mod release;
 
 // Deciders: pure, synchronous, total.
+pub mod build;
 pub mod validate;
 
 // Hands: the only reader, the only writer, the only voice towards StarRocks.

@@ -1,0 +1,110 @@
+//! An object in, the hash of its meaning and the object with that hash as annotation out; never a hash of how it is written.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+
+use super::defaults;
+use crate::model::Object;
+use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION};
+
+/// The hash of an object's meaning: equal for objects that Kubernetes would store alike, so that another version of the
+/// operator that writes out a default changes nothing. The annotations that hold hashes do not count.
+pub fn hash(object: &Object) -> String {
+    digest(&meaning(object.to_json()))
+}
+
+/// An object without the annotations that hold hashes, pruned and with its defaults.
+fn meaning(mut json: Value) -> Value {
+    if let Some(annotations) = json.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove(APPLIED_ANNOTATION);
+        annotations.remove(APPLIED_TEMPLATE_ANNOTATION);
+    }
+    defaults::of_object(&json)
+}
+
+/// The object with its hash as annotation.
+pub fn stamped(object: Object) -> Object {
+    if let Object::StatefulSet(object) = object {
+        return Object::StatefulSet(Box::new(stamped_stateful_set(*object)));
+    }
+    let applied = hash(&object);
+    match object {
+        Object::StatefulSet(object) => Object::StatefulSet(object),
+        Object::ConfigMap(mut object) => {
+            annotate(&mut object.metadata, APPLIED_ANNOTATION, applied);
+            Object::ConfigMap(object)
+        }
+        Object::Service(mut object) => {
+            annotate(&mut object.metadata, APPLIED_ANNOTATION, applied);
+            Object::Service(object)
+        }
+        Object::Deployment(mut object) => {
+            annotate(&mut object.metadata, APPLIED_ANNOTATION, applied);
+            Object::Deployment(object)
+        }
+        Object::HorizontalPodAutoscaler(mut object) => {
+            annotate(&mut object.metadata, APPLIED_ANNOTATION, applied);
+            Object::HorizontalPodAutoscaler(object)
+        }
+    }
+}
+
+/// A StatefulSet with its hashes as annotations, that of the whole and that of the pod template; needed again after every change to it.
+pub fn stamped_stateful_set(mut stateful_set: StatefulSet) -> StatefulSet {
+    // Serialising these types cannot fail: they hold no maps with keys that are not text.
+    let meaning = meaning(serde_json::to_value(&stateful_set).unwrap_or_default());
+    let template = digest(meaning.pointer("/spec/template").unwrap_or(&Value::Null));
+    annotate(&mut stateful_set.metadata, APPLIED_ANNOTATION, digest(&meaning));
+    annotate(&mut stateful_set.metadata, APPLIED_TEMPLATE_ANNOTATION, template);
+    stateful_set
+}
+
+fn annotate(metadata: &mut ObjectMeta, name: &str, value: String) {
+    metadata.annotations.get_or_insert_with(BTreeMap::new).insert(name.to_owned(), value);
+}
+
+/// FNV-1a, 64 bits, in hexadecimal, over the JSON with sorted keys.
+pub(super) fn digest(value: &Value) -> String {
+    let mut text = Vec::new();
+    write_sorted(value, &mut text);
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in text {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    format!("{hash:016x}")
+}
+
+/// Does not rely on the order in which `serde_json` keeps keys: a feature of some other crate can change that.
+fn write_sorted(value: &Value, text: &mut Vec<u8>) {
+    match value {
+        Value::Object(fields) => {
+            let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| *key);
+            text.push(b'{');
+            for (key, field) in sorted {
+                write_scalar(key, text);
+                text.push(b':');
+                write_sorted(field, text);
+                text.push(b',');
+            }
+            text.push(b'}');
+        }
+        Value::Array(items) => {
+            text.push(b'[');
+            for item in items {
+                write_sorted(item, text);
+                text.push(b',');
+            }
+            text.push(b']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => write_scalar(value, text),
+    }
+}
+
+fn write_scalar(scalar: &impl serde::Serialize, text: &mut Vec<u8>) {
+    // Writing text, numbers and truth values into memory cannot fail.
+    let _ = serde_json::to_writer(text, scalar);
+}
