@@ -10,6 +10,7 @@ pub mod release;
 
 // Deciders: pure, synchronous, total.
 pub mod build;
+pub mod plan;
 pub mod validate;
 
 // Hands: the only reader, the only writer, the only voice towards StarRocks.

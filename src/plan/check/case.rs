@@ -1,0 +1,172 @@
+//! A cluster, its observation and a Decision, with the few readings that several rules need; written apart from the planner's on purpose.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+
+use crate::model::cluster::RunMode;
+use crate::model::component::{ordinal, pod_of_host};
+use crate::model::starrocks::{BackendRow, FrontendRow, RoutineLoad, RoutineLoadState};
+use crate::model::{Cluster, Component, Decision, LiveObject, Object, ObjectKind, Observed, Pod, Statement, Step, Timestamp};
+use crate::release::{Image, Version, parse_reported};
+
+/// Whole seconds and clocks that differ a little.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// What is judged.
+pub(super) struct Case<'a> {
+    pub cluster: &'a Cluster,
+    pub observed: &'a Observed,
+    pub decision: &'a Decision,
+}
+
+impl<'a> Case<'a> {
+    /// Restarts of known pods of a component.
+    pub fn restarts(&self, component: Component) -> Vec<&'a Pod> {
+        let pods = self.decision.steps.iter().filter_map(|step| match step {
+            Step::RestartPod { pod, .. } => self.observed.pods.get(pod),
+            Step::Apply(_) | Step::Delete { .. } | Step::Execute { .. } => None,
+        });
+        pods.filter(|pod| pod.component == component).collect()
+    }
+
+    /// StatefulSets that are applied over live ones.
+    pub fn changed(&self) -> Vec<(Component, &'a StatefulSet, &'a LiveObject)> {
+        let applied = self.decision.steps.iter().filter_map(|step| match step {
+            Step::Apply(Object::StatefulSet(object)) => Some(object.as_ref()),
+            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Execute { .. } => None,
+        });
+        applied
+            .filter_map(|object| {
+                let name = object.metadata.name.as_deref()?;
+                let component = Component::STARROCKS.into_iter().find(|component| component.workload_name(&self.cluster.name) == name)?;
+                Some((component, object, self.observed.object(ObjectKind::StatefulSet, name)?))
+            })
+            .collect()
+    }
+
+    /// Statements.
+    pub fn statements(&self) -> impl Iterator<Item = &'a Statement> {
+        self.decision.steps.iter().filter_map(|step| match step {
+            Step::Execute { statement, .. } => Some(statement),
+            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } => None,
+        })
+    }
+
+    /// Whether a routine load is on record as one that ran before the hop, and is known to be paused.
+    pub fn is_ours_and_paused(&self, database: &str, name: &str) -> bool {
+        let operation = self.observed.status.operation.as_ref();
+        let on_record =
+            operation.is_some_and(|operation| operation.routine_loads.iter().any(|mark| mark.database == database && mark.name == name));
+        let jobs = self.observed.group.routine_loads.known();
+        let paused = |job: &RoutineLoad| job.database == database && job.name == name && job.state == RoutineLoadState::Paused;
+        on_record && jobs.is_some_and(|jobs| jobs.iter().any(paused))
+    }
+
+    /// The live StatefulSet of a component.
+    pub fn live(&self, component: Component) -> Option<&'a LiveObject> {
+        self.observed.object(ObjectKind::StatefulSet, &component.workload_name(&self.cluster.name))
+    }
+
+    /// Names of the pods a component's live StatefulSet is to have.
+    pub fn expected(&self, component: Component) -> Vec<String> {
+        let replicas = self.live(component).map_or(0, |live| live.integer("/spec/replicas"));
+        (0..replicas).map(|ordinal| format!("{}-{ordinal}", component.workload_name(&self.cluster.name))).collect()
+    }
+
+    /// Rows of backends or compute nodes; `None` when unanswered.
+    pub fn nodes(&self, component: Component) -> Option<&'a Vec<BackendRow>> {
+        match component {
+            Component::Backend => self.observed.group.backends.known(),
+            Component::ComputeNode => self.observed.group.compute_nodes.known(),
+            Component::Frontend | Component::FrontendProxy => None,
+        }
+    }
+
+    pub fn node(&self, component: Component, pod: &str) -> Option<&'a BackendRow> {
+        self.nodes(component)?.iter().find(|row| self.is_at(&row.host, pod))
+    }
+
+    pub fn frontend(&self, pod: &str) -> Option<&'a FrontendRow> {
+        self.observed.group.frontends.known()?.iter().find(|row| self.is_at(&row.host, pod))
+    }
+
+    fn is_at(&self, host: &str, pod: &str) -> bool {
+        pod_of_host(host) == pod || self.observed.pods.get(pod).is_some_and(|pod| pod.ip.as_deref() == Some(host))
+    }
+
+    /// Releases that nodes of a component report.
+    pub fn running(&self, component: Component) -> BTreeSet<Version> {
+        let text = |pod: &Pod| match component {
+            Component::Frontend => {
+                let own = self.observed.frontends.get(&pod.name).and_then(|report| report.version.known());
+                own.or_else(|| self.frontend(&pod.name).map(|row| &row.version)).cloned()
+            }
+            _ => self.node(component, &pod.name).map(|row| row.version.clone()),
+        };
+        self.observed.pods_of(component).filter_map(|pod| parse_reported(&text(pod)?).release()).collect()
+    }
+
+    pub fn consents(&self, consent: &str) -> bool {
+        self.cluster.consents_to(consent)
+    }
+
+    /// Whether a recovery from a snapshot, which is destructive by nature and asked for, is under way.
+    pub fn recovers(&self) -> bool {
+        let done = |status: &crate::api::DisasterRecoveryStatus| status.phase.as_deref() == Some("done");
+        let now = self.decision.status.disaster_recovery_status.as_ref();
+        self.cluster.disaster_recovery.is_some()
+            && self.cluster.run_mode == RunMode::SharedData
+            && (now.is_some_and(|now| !done(now))
+                || self.observed.status.disaster_recovery_status.as_ref().is_none_or(|former| !done(former)))
+    }
+}
+
+/// Whether a pod is of use to anyone: one that never started or keeps crashing is not.
+pub(super) fn is_useful(pod: &Pod) -> bool {
+    pod.ready || !(pod.failed || pod.problem.as_ref().is_some_and(|problem| problem.stuck))
+}
+
+/// Whether a moment proves something about the present process of a pod.
+pub(super) fn is_since_start(moment: Option<Timestamp>, pod: &Pod) -> bool {
+    let start = pod.started.map_or(pod.created, |started| started.max(pod.created));
+    moment.is_some_and(|moment| moment + SLACK >= start)
+}
+
+/// Image of the main container of a StatefulSet's template.
+pub(super) fn image_of(object: &StatefulSet, component: Component) -> Option<&str> {
+    let pod = object.spec.as_ref()?.template.spec.as_ref()?;
+    pod.containers.iter().find(|container| container.name == component.container())?.image.as_deref()
+}
+
+/// Image of the main container of a live template.
+pub(super) fn live_image_of(live: &LiveObject, component: Component) -> Option<&str> {
+    let containers = live.body.pointer("/spec/template/spec/containers")?.as_array()?;
+    let named = |container: &&serde_json::Value| container.get("name").and_then(serde_json::Value::as_str) == Some(component.container());
+    containers.iter().find(named)?.get("image")?.as_str()
+}
+
+/// The release an image claims.
+pub(super) fn release_of(image: Option<&str>) -> Option<Version> {
+    Image::parse(image?).claim().release()
+}
+
+/// Replicas a StatefulSet is to have, and had.
+pub(super) fn replicas(object: &StatefulSet, live: &LiveObject) -> (i64, i64) {
+    let wanted = object.spec.as_ref().and_then(|spec| spec.replicas).map_or(1, i64::from);
+    (wanted, live.body.pointer("/spec/replicas").and_then(serde_json::Value::as_i64).unwrap_or(1))
+}
+
+/// Whether Kubernetes would replace pods by itself, in an order of its own.
+pub(super) fn rolls_by_itself(object: &StatefulSet, live: &LiveObject, pods: &[&Pod]) -> bool {
+    let strategy = object.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref()).and_then(|strategy| strategy.type_.as_deref());
+    let revision = live.text("/status/updateRevision");
+    let outdated = || live.status_is_current() && !revision.is_empty() && pods.iter().any(|pod| pod.revision != revision);
+    strategy != Some("OnDelete") && !pods.is_empty() && (crate::build::template_differs(object, live).is_some() || outdated())
+}
+
+/// The ordinal in a pod's name.
+pub(super) fn number(pod: &str) -> i64 {
+    ordinal(pod).map_or(i64::MAX, i64::from)
+}

@@ -1,0 +1,164 @@
+//! Rules 2, 3, 10, 11 and 12: what holds data leaves empty, one at a time, on proof, and is never registered anew.
+
+use std::time::Duration;
+
+use super::case::{Case, is_since_start, is_useful, number, replicas, rolls_by_itself};
+use crate::model::cluster::RunMode;
+use crate::model::component::pod_of_host;
+use crate::model::{Component, ObjectKind, Pod, Statement, Step};
+
+/// `tablet_sched_be_down_tolerate_time_s`: after this StarRocks copies a lost backend's tablets elsewhere (real-fe.md §11.3).
+const TOLERANCE: Duration = Duration::from_secs(900);
+
+/// Rule 2: a backend leaves only after its tablets have.
+pub(super) fn backends_leave_empty(case: &Case<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (_, object, live) in case.changed().into_iter().filter(|(component, ..)| *component == Component::Backend) {
+        let (wanted, present) = replicas(object, live);
+        for ordinal in wanted..present {
+            let pod = format!("{}-{ordinal}", Component::Backend.workload_name(&case.cluster.name));
+            if case.nodes(Component::Backend).is_none() || case.node(Component::Backend, &pod).is_some() {
+                found.push(format!("{pod} would go before StarRocks has let it go"));
+            }
+        }
+    }
+    let wanted = case.cluster.backend.as_ref().map_or(0, |backend| i64::from(backend.replicas));
+    for statement in case.statements() {
+        if let Statement::DecommissionBackend { host, .. } = statement
+            && number(pod_of_host(host)) < wanted
+        {
+            found.push(format!("{host} would be emptied although it is to stay"));
+        }
+    }
+    let workload = Component::Backend.workload_name(&case.cluster.name);
+    let deleted = case
+        .decision
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Delete { object, .. } if object.kind == ObjectKind::StatefulSet && object.name == workload));
+    if deleted && case.cluster.backend.is_some() {
+        found.push("the backends would be deleted although the resource wants them".to_owned());
+    }
+    found
+}
+
+/// Rule 3: never two backends down at once, and none down for long in silence.
+pub(super) fn one_backend_at_a_time(case: &Case<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let restarts = case.restarts(Component::Backend);
+    if restarts.len() > 1 {
+        found.push(format!("{} backends would be restarted at once", restarts.len()));
+    }
+    for pod in restarts.into_iter().filter(|pod| is_useful(pod)) {
+        let down = |other: &String| case.observed.pods.get(other).is_none_or(|other| !other.ready || other.deleting);
+        if let Some(other) = case.expected(Component::Backend).into_iter().find(|other| *other != pod.name && down(other))
+            && !case.consents("SkipHealthGates")
+        {
+            found.push(format!("{} would be restarted while {other} is down", pod.name));
+        }
+    }
+    for (component, object, live) in case.changed().into_iter().filter(|(component, ..)| *component != Component::Frontend) {
+        let pods: Vec<&Pod> = case.observed.pods_of(component).collect();
+        if rolls_by_itself(object, live, &pods) {
+            found.push(format!("Kubernetes would restart the {component} pods by itself"));
+        }
+    }
+    if !case.recovers() && case.decision.waiting_on.is_empty() {
+        let lost = |pod: &String| {
+            let row = case.node(Component::Backend, pod)?;
+            let silent = row.last_heartbeat.is_some_and(|heartbeat| case.observed.now.since(heartbeat) > TOLERANCE);
+            (!row.alive && silent).then(|| format!("{pod} has been down for longer than StarRocks tolerates, and nobody is told"))
+        };
+        let wanted = case.cluster.backend.is_some();
+        found.extend(case.expected(Component::Backend).iter().filter(|_| wanted).filter_map(lost));
+    }
+    found
+}
+
+/// Rule 10: before a useful pod is taken down, the health of every data node is proven by several independent signs.
+pub(super) fn health_is_proven(case: &Case<'_>) -> Vec<String> {
+    let restarted: Vec<&Pod> =
+        Component::STARROCKS.into_iter().flat_map(|component| case.restarts(component)).filter(|pod| is_useful(pod)).collect();
+    if restarted.is_empty() || case.consents("SkipHealthGates") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for component in [Component::Backend, Component::ComputeNode] {
+        if case.cluster.workload(component).is_some() {
+            found.extend(case.expected(component).iter().filter_map(|pod| unproven(case, component, pod)));
+        }
+    }
+    let replicated = case.cluster.run_mode == RunMode::SharedNothing && case.cluster.backend.is_some();
+    if replicated && case.observed.group.replicas.known().is_none_or(|trouble| trouble.troubled > 0) {
+        found.push("replicas of user tables are dead or missing, or nobody said".to_owned());
+    }
+    found
+}
+
+fn unproven(case: &Case<'_>, component: Component, name: &str) -> Option<String> {
+    let (Some(pod), Some(row)) = (case.observed.pods.get(name), case.node(component, name)) else {
+        return Some(format!("{name} is not there, or not registered"));
+    };
+    let back = row.alive && is_since_start(row.last_heartbeat, pod) && is_since_start(row.last_start_time, pod);
+    let tablets = component != Component::Backend
+        || case.cluster.run_mode == RunMode::SharedData
+        || row.last_tablet_report.zip(row.last_start_time).is_some_and(|(report, start)| report >= start);
+    (!back || !tablets).then(|| format!("{name} is not proven alive with its tablets since its last start"))
+}
+
+/// Rule 11: no node with data is dropped, and nothing that still runs is forgotten.
+pub(super) fn nobody_is_registered_anew(case: &Case<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for statement in case.statements() {
+        if let Statement::DropComputeNode { host, port, .. } = statement {
+            let has_data = case.nodes(Component::Backend).into_iter().flatten().any(|row| row.host == *host && row.heartbeat_port == *port);
+            let alive = case.nodes(Component::ComputeNode).into_iter().flatten().any(|row| row.host == *host && row.alive);
+            if has_data || alive || case.observed.pods.contains_key(pod_of_host(host)) {
+                found.push(format!("{host} would be dropped although it holds data or still runs"));
+            }
+        }
+    }
+    found
+}
+
+/// Rule 12: what takes something away needs answers, not silence.
+pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
+    let (frontends, backends) = (case.observed.group.frontends.known().is_some(), case.observed.group.backends.known().is_some());
+    let nodes = case.observed.group.compute_nodes.known().is_some();
+    let mut found = Vec::new();
+    let mut need = |known: bool, what: &str| {
+        if !known {
+            found.push(format!("{what} without an answer that allows it"));
+        }
+    };
+    for component in Component::STARROCKS {
+        for pod in case.restarts(component).into_iter().filter(|pod| is_useful(pod)) {
+            let wants_backends = case.cluster.backend.is_some() && case.live(Component::Backend).is_some();
+            need(frontends && (backends || !wants_backends), &format!("{} would be restarted", pod.name));
+        }
+    }
+    for (component, object, live) in case.changed() {
+        let (wanted, present) = replicas(object, live);
+        let known = match component {
+            Component::Frontend => frontends || case.recovers(),
+            Component::Backend => backends,
+            Component::ComputeNode | Component::FrontendProxy => true,
+        };
+        need(wanted >= present || known, &format!("the {component} would be scaled in"));
+    }
+    for statement in case.statements() {
+        match statement {
+            Statement::DropFollower { .. } | Statement::DropObserver { .. } => need(frontends, "a frontend would be dropped"),
+            Statement::DecommissionBackend { .. } => need(backends, "a backend would be emptied"),
+            Statement::DropComputeNode { .. } => need(nodes, "a compute node would be dropped"),
+            Statement::ResumeRoutineLoad { database, name } => {
+                need(case.is_ours_and_paused(database, name), &format!("{database}.{name} would be resumed"));
+            }
+            Statement::SetFrontendConfig { .. }
+            | Statement::CreateImage
+            | Statement::SetGlobal { .. }
+            | Statement::CancelDecommissionBackend { .. } => {}
+        }
+    }
+    found
+}

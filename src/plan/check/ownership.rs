@@ -1,0 +1,61 @@
+//! Rules 5 and 9: nothing is touched that is not this cluster's own, and never the resource itself.
+
+use super::case::Case;
+use crate::model::{Component, Object, Ownership, Step};
+
+/// Rule 5: only owned objects and pods, under the identity that was seen; claims never.
+pub(super) fn only_what_is_ours(case: &Case<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for step in &case.decision.steps {
+        match step {
+            Step::Apply(object) => {
+                let key = object.key();
+                if case.observed.object(key.kind, &key.name).is_some_and(|live| live.ownership == Ownership::Foreign) {
+                    found.push(format!("{} {} belongs to someone else and would be changed", key.kind.name(), key.name));
+                }
+            }
+            Step::Delete { object, uid } => {
+                let ours = case
+                    .observed
+                    .object(object.kind, &object.name)
+                    .is_some_and(|live| live.ownership == Ownership::Ours && live.uid == *uid);
+                if !ours {
+                    found.push(format!("{} {} is not known to be ours and would be deleted", object.kind.name(), object.name));
+                }
+            }
+            Step::RestartPod { pod, uid, .. } => {
+                if case.observed.pods.get(pod).is_none_or(|seen| seen.uid != *uid || seen.component == Component::FrontendProxy) {
+                    found.push(format!("{pod} is not the pod that was seen and would be deleted"));
+                }
+            }
+            Step::Execute { frontend, .. } => {
+                if case.observed.pods.get(frontend).is_none_or(|pod| pod.component != Component::Frontend) {
+                    found.push(format!("{frontend} is no frontend of this cluster and would be sent a statement"));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Rule 9: what is written lies in the cluster's namespace, carries its name, and is never a resource of StarRocks' own kinds.
+pub(super) fn specification_is_the_users(case: &Case<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for step in &case.decision.steps {
+        let Step::Apply(object) = step else { continue };
+        let metadata = match object {
+            Object::ConfigMap(object) => &object.metadata,
+            Object::Service(object) => &object.metadata,
+            Object::StatefulSet(object) => &object.metadata,
+            Object::Deployment(object) => &object.metadata,
+            Object::HorizontalPodAutoscaler(object) => &object.metadata,
+        };
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let elsewhere = metadata.namespace.as_deref().is_some_and(|namespace| namespace != case.cluster.namespace);
+        let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == case.cluster.uid);
+        if elsewhere || !owned || !name.starts_with(&format!("{}-", case.cluster.name)) {
+            found.push(format!("{name} is not an object that belongs to this resource"));
+        }
+    }
+    found
+}

@@ -1,0 +1,236 @@
+//! Each safety rule against a deliberately wrong Decision.
+
+use serde_json::json;
+
+use super::super::plan;
+use super::super::testing::{World, spec};
+use super::check;
+use crate::build::{self, Strategy};
+use crate::model::{
+    Answer, Decision, FrontendSetting, Object, ObjectKey, ObjectKind, Observed, Ownership, Silence, SilenceKind, Statement, Step,
+};
+use crate::release::Image;
+
+/// A healthy cluster, what is seen of it, and a Decision that does only the given steps.
+struct Trial {
+    world: World,
+    observed: Observed,
+    decision: Decision,
+}
+
+fn trial(world: World) -> Trial {
+    let observed = world.observe();
+    let decision = plan(&world.cluster(), &observed);
+    Trial { decision: Decision { steps: Vec::new(), ..decision }, observed, world }
+}
+
+fn healthy() -> Trial {
+    let mut trial = trial(World::risen(spec("3.4.10", 3, 3, 1)));
+    trial.observed.group.replicas = Answer::Known(crate::model::starrocks::ReplicaTrouble::default());
+    trial
+}
+
+impl Trial {
+    fn rules(&self) -> Vec<u8> {
+        let mut rules: Vec<u8> =
+            check(&self.world.cluster(), &self.observed, &self.decision).into_iter().map(|violation| violation.rule).collect();
+        rules.dedup();
+        rules
+    }
+
+    fn restart(&mut self, pod: &str) {
+        let uid = self.observed.pods[pod].uid.clone();
+        self.decision.steps.push(Step::RestartPod { pod: pod.to_owned(), uid, reason: "to try".to_owned() });
+    }
+
+    fn execute(&mut self, statement: Statement) {
+        self.decision.steps.push(Step::Execute { frontend: "kube-fe-0".to_owned(), statement });
+    }
+
+    /// Applies a component's StatefulSet in this image, strategy and number.
+    fn apply(&mut self, section: &str, image: &str, strategy: Strategy, replicas: Option<i32>) {
+        let cluster = self.world.cluster();
+        let workload = if section == "fe" { Some(&cluster.frontend) } else { cluster.backend.as_ref() };
+        let mut object = build::stateful_set_with(&cluster, workload.unwrap(), &Image::parse(image), strategy);
+        if let (Some(replicas), Some(spec)) = (replicas, object.spec.as_mut()) {
+            spec.replicas = Some(replicas);
+        }
+        self.decision.steps.push(Step::Apply(Object::StatefulSet(Box::new(build::stamped_stateful_set(object)))));
+    }
+}
+
+#[test]
+fn a_single_restart_in_a_healthy_cluster_is_allowed() {
+    let mut trial = healthy();
+    trial.restart("kube-be-2");
+    assert_eq!(trial.rules(), Vec::<u8>::new());
+    let mut trial = healthy();
+    trial.restart("kube-fe-2");
+    assert_eq!(trial.rules(), Vec::<u8>::new());
+}
+
+#[test]
+fn rule_1_two_frontends_at_once_or_one_without_the_others_are_caught() {
+    let mut trial = healthy();
+    trial.restart("kube-fe-1");
+    trial.restart("kube-fe-2");
+    assert!(trial.rules().contains(&1));
+    let mut trial = healthy();
+    trial.observed.pods.get_mut("kube-fe-1").unwrap().ready = false;
+    trial.restart("kube-fe-2");
+    assert!(trial.rules().contains(&1));
+}
+
+#[test]
+fn rule_1_the_leader_before_a_follower_is_caught() {
+    let mut trial = healthy();
+    let sets = trial.observed.objects.get_mut(&ObjectKind::StatefulSet).unwrap();
+    sets.get_mut("kube-fe").unwrap().body["status"]["updateRevision"] = json!("next");
+    let leader = trial.world.leader.clone().unwrap();
+    trial.restart(&leader);
+    assert!(trial.rules().contains(&1));
+}
+
+#[test]
+fn rule_1_a_registered_frontend_that_is_scaled_away_is_caught() {
+    let mut trial = healthy();
+    trial.apply("fe", "starrocks/fe-ubuntu:3.4.10", Strategy::AsWritten, Some(2));
+    assert_eq!(trial.rules(), [1]);
+}
+
+#[test]
+fn rule_2_a_backend_that_leaves_with_its_tablets_is_caught() {
+    let mut trial = healthy();
+    trial.apply("be", "starrocks/be-ubuntu:3.4.10", Strategy::AsWritten, Some(2));
+    assert_eq!(trial.rules(), [2]);
+}
+
+#[test]
+fn rule_3_a_second_backend_down_is_caught_and_so_is_a_roll_by_kubernetes() {
+    let mut trial = healthy();
+    trial.restart("kube-be-1");
+    trial.restart("kube-be-2");
+    assert!(trial.rules().contains(&3));
+    let mut trial = healthy();
+    trial.observed.pods.get_mut("kube-be-0").unwrap().ready = false;
+    trial.restart("kube-be-2");
+    assert!(trial.rules().contains(&3));
+    let mut trial = healthy();
+    trial.apply("be", "mirror/be-ubuntu:3.4.10", Strategy::AsWritten, None);
+    assert!(trial.rules().contains(&3));
+}
+
+#[test]
+fn rule_3_a_backend_down_for_long_in_silence_is_caught() {
+    let mut trial = healthy();
+    trial.observed.now = trial.observed.now + std::time::Duration::from_secs(2_000);
+    if let Answer::Known(rows) = &mut trial.observed.group.backends {
+        rows[0].alive = false;
+    }
+    assert_eq!(trial.rules(), [3]);
+}
+
+#[test]
+fn rule_4_frontends_before_nodes_and_skipped_lines_are_caught() {
+    let mut trial = healthy();
+    trial.apply("fe", "starrocks/fe-ubuntu:3.5.9", Strategy::OnDelete, None);
+    assert!(trial.rules().contains(&4));
+    let mut trial = healthy();
+    trial.apply("be", "starrocks/be-ubuntu:4.0.17", Strategy::OnDelete, None);
+    assert!(trial.rules().contains(&4));
+    let mut trial = healthy();
+    trial.apply("be", "starrocks/be-ubuntu:3.3.22", Strategy::OnDelete, None);
+    assert!(trial.rules().contains(&4), "backends behind frontends");
+}
+
+#[test]
+fn rule_5_what_belongs_to_others_is_neither_changed_nor_deleted() {
+    let mut trial = healthy();
+    trial.observed.objects.get_mut(&ObjectKind::StatefulSet).unwrap().get_mut("kube-be").unwrap().ownership = Ownership::Foreign;
+    trial.apply("be", "starrocks/be-ubuntu:3.4.10", Strategy::AsWritten, None);
+    let object = ObjectKey { kind: ObjectKind::Service, name: "somebody".to_owned() };
+    trial.decision.steps.push(Step::Delete { object, uid: "u".to_owned() });
+    assert_eq!(trial.rules(), [5]);
+    let mut trial = healthy();
+    trial.decision.steps.push(Step::RestartPod { pod: "kube-be-0".to_owned(), uid: "another".to_owned(), reason: String::new() });
+    assert!(trial.rules().contains(&5));
+}
+
+#[test]
+fn rule_6_frontend_0_on_an_empty_volume_beside_full_ones_is_caught() {
+    let mut trial = healthy();
+    trial.observed.objects.get_mut(&ObjectKind::StatefulSet).unwrap().remove("kube-fe");
+    trial.observed.pods.retain(|name, _| !name.contains("-fe-"));
+    trial.observed.claims.remove("fe-meta-kube-fe-0");
+    trial.apply("fe", "starrocks/fe-ubuntu:3.4.10", Strategy::AsWritten, None);
+    assert!(trial.rules().contains(&6));
+    let honest = plan(&trial.world.cluster(), &trial.observed);
+    assert!(honest.waiting_on.iter().any(|wait| wait.code() == "SR-2303"), "{:?}", honest.waiting_on);
+}
+
+#[test]
+fn rule_7_a_setting_changed_before_it_is_saved_or_forgotten_before_it_is_back_is_caught() {
+    let mut trial = healthy();
+    trial.execute(Statement::SetFrontendConfig { setting: FrontendSetting::TabletSchedDisableBalance, value: "true".to_owned() });
+    assert_eq!(trial.rules(), [7]);
+    let mut trial = healthy();
+    let saved = [("tablet_sched_disable_balance".to_owned(), "true".to_owned())].into();
+    trial.observed.status.operation = Some(crate::api::Operation { saved_settings: saved, ..crate::api::Operation::default() });
+    trial.decision.status.operation = None;
+    assert_eq!(trial.rules(), [7]);
+}
+
+#[test]
+fn rule_8_a_template_changed_without_a_cause_is_caught() {
+    let mut trial = healthy();
+    trial.apply("be", "mirror/be-ubuntu:3.4.10", Strategy::OnDelete, None);
+    assert_eq!(trial.rules(), [8]);
+}
+
+#[test]
+fn rule_9_an_object_that_is_not_this_resources_is_caught() {
+    let mut trial = healthy();
+    let service = k8s_openapi::api::core::v1::Service {
+        metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta { name: Some("other".to_owned()), ..Default::default() },
+        ..Default::default()
+    };
+    trial.decision.steps.push(Step::Apply(Object::Service(Box::new(service))));
+    assert_eq!(trial.rules(), [9]);
+}
+
+#[test]
+fn rule_10_a_restart_on_stale_health_is_caught() {
+    let mut trial = healthy();
+    if let Answer::Known(rows) = &mut trial.observed.group.backends {
+        rows[0].last_tablet_report = None;
+    }
+    trial.restart("kube-be-2");
+    assert_eq!(trial.rules(), [10]);
+    let mut trial = healthy();
+    trial.observed.pods.get_mut("kube-be-0").unwrap().started = Some(trial.observed.now + std::time::Duration::from_secs(60));
+    trial.restart("kube-be-2");
+    assert_eq!(trial.rules(), [10]);
+}
+
+#[test]
+fn rule_11_a_compute_node_that_runs_is_not_dropped() {
+    let mut trial = healthy();
+    let host = trial.world.node_rows.values().find(|row| row.host.contains("-cn-")).unwrap().host.clone();
+    trial.execute(Statement::DropComputeNode { host, port: 9050, warehouse: None });
+    assert_eq!(trial.rules(), [11]);
+}
+
+#[test]
+fn rule_12_an_unanswered_question_allows_nothing() {
+    let mut trial = healthy();
+    trial.observed.group.frontends = Answer::Failed(Silence { kind: SilenceKind::TimedOut, message: String::new() });
+    trial.restart("kube-be-2");
+    assert_eq!(trial.rules(), [12]);
+    let mut trial = healthy();
+    trial.execute(Statement::ResumeRoutineLoad { database: "d".to_owned(), name: "clicks".to_owned() });
+    assert!(trial.rules().contains(&12));
+    let mut trial = healthy();
+    trial.observed.group.backends = Answer::NotAsked;
+    trial.execute(Statement::DecommissionBackend { host: "kube-be-3.kube-be-search.ns.svc.cluster.local".to_owned(), port: 9050 });
+    assert!(trial.rules().contains(&12));
+}

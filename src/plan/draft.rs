@@ -1,0 +1,139 @@
+//! The decision while it is being made: steps, waits and memory gathered in any order, sorted once at the end; never decides.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::view::View;
+use crate::api::{DisasterRecoveryStatus, LastUpgrade, Operation};
+use crate::model::{Component, Notice, Statement, Step, WaitingOn};
+
+/// How a component's StatefulSet is to look in this pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// Image of the pod template; `None` keeps the live template whole.
+    pub image: Option<String>,
+    /// Whether restarts are ours to order, against the strategy the user wrote for times of rest.
+    pub on_delete: bool,
+    /// Replicas.
+    pub replicas: u32,
+}
+
+/// A decision in the making.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub steps: Vec<Step>,
+    pub waiting: Vec<WaitingOn>,
+    pub notices: Vec<Notice>,
+    /// The memory to be written.
+    pub operation: Option<Operation>,
+    pub last_upgrade: Option<LastUpgrade>,
+    pub recovery: Option<DisasterRecoveryStatus>,
+    pub forms: BTreeMap<Component, Form>,
+}
+
+impl Draft {
+    /// Adds something to wait for, once.
+    pub fn wait(&mut self, wait: WaitingOn) {
+        if !self.waiting.contains(&wait) {
+            self.waiting.push(wait);
+        }
+    }
+
+    /// Adds several.
+    pub fn wait_all(&mut self, waits: impl IntoIterator<Item = WaitingOn>) {
+        for wait in waits {
+            self.wait(wait);
+        }
+    }
+
+    /// Sends a statement through the leader; waits for a leader if there is none.
+    pub fn execute(&mut self, view: &View<'_>, statement: Statement) {
+        match view.leader() {
+            Some(leader) => self.steps.push(Step::Execute { frontend: leader.name.clone(), statement }),
+            None => self.wait(WaitingOn::LeaderElection),
+        }
+    }
+
+    /// Adds an event.
+    pub fn tell(&mut self, reason: &str, message: String) {
+        self.notices.push(Notice { warning: false, reason: reason.to_owned(), message });
+    }
+
+    /// Adds a warning event.
+    pub fn warn(&mut self, reason: &str, message: String) {
+        self.notices.push(Notice { warning: true, reason: reason.to_owned(), message });
+    }
+
+    /// Changes the memory, if an operation is under way.
+    pub fn remember(&mut self, change: impl FnOnce(&mut Operation)) {
+        if let Some(operation) = &mut self.operation {
+            change(operation);
+        }
+    }
+
+    /// Steps in the order in which they are done: statements, objects, restarts.
+    pub fn sort_steps(&mut self) {
+        self.steps.sort_by_key(|step| match step {
+            Step::Execute { .. } => 0,
+            Step::Apply(object) => 1 + object.kind() as u8,
+            Step::Delete { .. } => 10,
+            Step::RestartPod { .. } => 11,
+        });
+    }
+
+    /// When to look again: soon for what only SQL tells, seldom for what a watch tells as well.
+    pub fn look_again(&self, view: &View<'_>) -> Duration {
+        const AT_REST: Duration = Duration::from_secs(300);
+        let statement = self.steps.iter().any(|step| matches!(step, Step::Execute { .. }));
+        let soonest = self.waiting.iter().map(|wait| patience(wait, view)).min();
+        match (soonest, statement) {
+            (_, true) => Duration::from_secs(2),
+            (Some(soonest), false) => soonest,
+            (None, false) if self.operation.is_some() => Duration::from_secs(2),
+            (None, false) => AT_REST,
+        }
+    }
+}
+
+fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
+    Duration::from_secs(match wait {
+        WaitingOn::LeaderElection | WaitingOn::SettingsNotInForce { .. } | WaitingOn::AnswerPending { .. } => 2,
+        WaitingOn::FrontendsSilent { .. }
+        | WaitingOn::NodeNotRegistered { .. }
+        | WaitingOn::NodeNotAlive { .. }
+        | WaitingOn::VersionNotReported { .. }
+        | WaitingOn::TabletsNotReported { .. }
+        | WaitingOn::ReplicasUnhealthy { .. }
+        | WaitingOn::JournalLag { .. }
+        | WaitingOn::QuorumAtRisk { .. }
+        | WaitingOn::ImageNotSynced { .. }
+        | WaitingOn::RoutineLoadsPaused { .. }
+        | WaitingOn::Decommissioning { .. }
+        | WaitingOn::FrontendsNotServing { .. } => 5,
+        WaitingOn::Soaking { until, .. } => return until.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(30)),
+        WaitingOn::TabletsUnhealthy { .. }
+        | WaitingOn::JobsRunning { .. }
+        | WaitingOn::CheckpointOverdue { .. }
+        | WaitingOn::DiskFull { .. }
+        | WaitingOn::CredentialsRefused { .. } => 15,
+        WaitingOn::PodStarting { .. }
+        | WaitingOn::PodNotReady { .. }
+        | WaitingOn::PodTerminating { .. }
+        | WaitingOn::PodFailing { .. }
+        | WaitingOn::NodeStalled { .. } => 30,
+        WaitingOn::ConsentNeeded { .. }
+        | WaitingOn::Paused
+        | WaitingOn::UpgradeRefused { .. }
+        | WaitingOn::VersionUnknown { .. }
+        | WaitingOn::VersionsApart { .. }
+        | WaitingOn::ConfigurationIncompatible { .. }
+        | WaitingOn::ScaleInRefused { .. }
+        | WaitingOn::SecondClusterRisk { .. }
+        | WaitingOn::StaleVolume { .. }
+        | WaitingOn::ImmutableField { .. }
+        | WaitingOn::ForeignObject { .. }
+        | WaitingOn::TemplateHeld { .. }
+        | WaitingOn::ObjectTerminating { .. }
+        | WaitingOn::DecisionRefused { .. } => 300,
+    })
+}

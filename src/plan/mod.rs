@@ -1,0 +1,222 @@
+//! A Cluster and what was observed go in, a Decision comes out; cannot fail, never talks to anyone.
+//!
+//! The order of thought is that of `plan` below: where the releases stand, what that allows to be rolled, how many nodes there
+//! are to be, which objects that makes, and what all of it means to the user.
+
+mod check;
+mod describe;
+mod draft;
+mod health;
+mod objects;
+mod quorum;
+mod recovery;
+mod rollout;
+mod scale;
+mod status;
+mod upgrade;
+mod versions;
+mod view;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Violation, check};
+pub use describe::describe;
+pub use status::{Rejection, refuse};
+
+use draft::Draft;
+use rollout::{Course, Progress};
+use versions::{Frontier, Leg, Route, is_versioned};
+use view::View;
+
+use crate::api::{Operation, OperationKind, OperationPhase};
+use crate::model::{Cluster, Component, Decision, Observed, WaitingOn};
+
+/// Decides what is to be done next. Total and deterministic: the same two arguments give the same Decision, whatever they are.
+pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
+    let view = View::new(cluster, observed);
+    let frontier = versions::frontier(&view);
+    let mut draft = Draft::default();
+    if let Some(recovery) = recovery::wanted(&view) {
+        recovery::run(&view, recovery, &mut draft);
+        objects::run(&view, &mut draft);
+        // What was restored is afterwards brought to its usual form, which is a change of pod templates.
+        draft.operation = Some(continued(&view, OperationKind::Rollout, OperationPhase::Bootstrap));
+        return decide(&view, &frontier, draft);
+    }
+    let route = versions::route(&view);
+    let progress = match &route {
+        Route::Fresh => create(&view, &frontier, &mut draft),
+        Route::Settled => settle(&view, &frontier, &mut draft),
+        Route::Leg(leg) => walk(&view, leg, &frontier, &mut draft),
+        Route::Held(wait) => stand_still(&view, wait, &frontier, &mut draft),
+        Route::Unsure(wait) => wait_for_answers(&view, wait, &frontier, &mut draft),
+    };
+    scale::run(&view, progress.to_do, draft.operation.as_ref().is_some_and(is_versioned), &mut draft);
+    objects::run(&view, &mut draft);
+    decide(&view, &frontier, draft)
+}
+
+/// A Decision that has passed `check`. One that breaks a rule loses every step and changes nothing that is remembered.
+pub fn guarded(cluster: &Cluster, observed: &Observed) -> (Decision, Vec<Violation>) {
+    let decision = plan(cluster, observed);
+    let violations = check(cluster, observed, &decision);
+    if violations.is_empty() {
+        return (decision, violations);
+    }
+    let detail = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let mut draft = Draft { operation: observed.status.operation.clone(), ..Draft::default() };
+    draft.wait(WaitingOn::DecisionRefused { detail: detail.clone() });
+    draft.warn("DecisionRefused", detail);
+    let view = View::new(cluster, observed);
+    let refused = decide(&view, &versions::frontier(&view), draft);
+    (refused, violations)
+}
+
+fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
+    draft.sort_steps();
+    draft.waiting.sort_by_key(|wait| !wait.needs_a_person());
+    let status = status::publish(view, frontier, &draft);
+    let look_again = Some(draft.look_again(view));
+    Decision { steps: draft.steps, status, waiting_on: draft.waiting, notices: draft.notices, look_again }
+}
+
+/// Nothing ran yet: frontends first, the others as soon as one serves.
+fn create(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
+    let order = [Component::Frontend, Component::Backend, Component::ComputeNode];
+    let course = Course { order, leg: None, may_begin: true, may_restart: true, rescue: true, authorised: true };
+    let progress = rollout::run(view, &course, frontier, draft);
+    let phase = if view.serving_frontends() == 0 { OperationPhase::Bootstrap } else { OperationPhase::Join };
+    draft.operation = Some(continued(view, OperationKind::Create, phase));
+    progress
+}
+
+/// The releases are as wanted: templates that differ are rolled, operations that are over are closed.
+fn settle(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
+    let order = [Component::Backend, Component::ComputeNode, Component::Frontend];
+    let course = Course { order, leg: None, may_begin: true, may_restart: true, rescue: true, authorised: is_authorised(view) };
+    let former = view.observed.status.operation.as_ref();
+    draft.operation = former.cloned();
+    let progress = rollout::run(view, &course, frontier, draft);
+    let healthy = progress.turn.is_none();
+    if former.is_some_and(is_versioned) && !progress.to_do {
+        if !upgrade::close(view, &frontier.all(), healthy, draft) {
+            return progress;
+        }
+    } else if former.is_some_and(is_versioned) {
+        return progress;
+    }
+    draft.operation = at_rest_or_busy(view, &progress, healthy, draft);
+    progress
+}
+
+/// What goes on when no release changes.
+fn at_rest_or_busy(view: &View<'_>, progress: &Progress, healthy: bool, draft: &mut Draft) -> Option<Operation> {
+    let former = view.observed.status.operation.as_ref().filter(|operation| !is_versioned(operation));
+    let kind = former.map(|operation| operation.kind.clone());
+    let phase = progress.phase.clone().or_else(|| former.map(|former| former.phase.clone())).unwrap_or(OperationPhase::Preflight);
+    if kind == Some(OperationKind::Create) {
+        let complete = healthy && view.fleets().filter(|fleet| fleet.workload.is_some()).all(|fleet| fleet.live.is_some());
+        if complete {
+            draft.tell("ClusterCreated", "every node serves".to_owned());
+            return None;
+        }
+        return Some(continued(view, OperationKind::Create, OperationPhase::Join));
+    }
+    if progress.to_do {
+        return Some(continued(view, OperationKind::Rollout, phase));
+    }
+    if scale::is_scaling(view) {
+        return Some(continued(view, OperationKind::Scale, OperationPhase::Join));
+    }
+    match kind {
+        Some(kind @ (OperationKind::Rollout | OperationKind::Scale)) if !healthy => Some(continued(view, kind, phase)),
+        Some(kind) => {
+            draft.tell(&format!("{kind}Finished"), "every node is as the resource describes it".to_owned());
+            None
+        }
+        None => None,
+    }
+}
+
+/// One hop of an upgrade or downgrade.
+fn walk(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) -> Progress {
+    let permit = upgrade::drive(view, leg, draft);
+    // With answers missing the leg is a memory: what was begun goes on, nothing new begins.
+    let begin = permit.begin && frontier.missing.is_none();
+    let course = Course {
+        order: leg.order(),
+        leg: Some(leg),
+        may_begin: begin,
+        may_restart: permit.restart && frontier.missing.is_none(),
+        rescue: begin,
+        authorised: true,
+    };
+    let progress = rollout::run(view, &course, frontier, draft);
+    if permit.begin
+        && let Some(phase) = progress.phase.clone()
+    {
+        let watched = draft.waiting.iter().all(|wait| matches!(wait, WaitingOn::Soaking { .. }));
+        draft.remember(|operation| {
+            // Nodes that are done and only wait, for a new leader to hear of their tablets say, take the turn without taking the way back.
+            if progress.rolls || !rollout::is_behind(leg, &phase, &operation.phase) {
+                operation.phase = phase;
+            }
+            operation.canary_since = operation.canary_since.take().filter(|_| watched);
+        });
+    }
+    progress
+}
+
+/// The way is refused: what runs is kept, and nothing stays frozen for it.
+fn stand_still(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draft: &mut Draft) -> Progress {
+    draft.wait(wait.clone());
+    draft.wait_all(health::of_all(view));
+    upgrade::give_up(view, frontier.all().len() > 1, draft);
+    rollout::hold(view, draft);
+    remember_pending(view, draft);
+    Progress { turn: None, to_do: false, rolls: false, phase: None }
+}
+
+/// Too little was answered: only what cannot start anyway may be replaced, and only by what ran before.
+fn wait_for_answers(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draft: &mut Draft) -> Progress {
+    draft.wait(wait.clone());
+    draft.operation.clone_from(&view.observed.status.operation);
+    if versions::goes_back_to_what_ran(view) {
+        let order = [Component::Frontend, Component::Backend, Component::ComputeNode];
+        let course = Course { order, leg: None, may_begin: false, may_restart: false, rescue: true, authorised: true };
+        return rollout::run(view, &course, frontier, draft);
+    }
+    draft.wait_all(health::of_all(view));
+    rollout::hold(view, draft);
+    remember_pending(view, draft);
+    Progress { turn: None, to_do: true, rolls: false, phase: None }
+}
+
+/// Whether a change of pod templates has a cause that users can see: a new generation of the resource, or work already begun.
+/// A cluster that another operator made is taken over as it is.
+fn is_authorised(view: &View<'_>) -> bool {
+    let status = &view.observed.status;
+    let ours = || view.fleets().filter_map(|fleet| fleet.live).all(|live| live.applied_hash().is_some());
+    status.operation.is_some() || status.observed_generation.map_or_else(ours, |seen| seen != view.cluster.generation)
+}
+
+/// Keeps in mind that a change was asked for, although nothing can be rolled now.
+fn remember_pending(view: &View<'_>, draft: &mut Draft) {
+    let differs = |fleet: &view::Fleet<'_>| match (fleet.workload, fleet.live_image()) {
+        (Some(workload), Some(image)) => objects::template_differs(view, fleet, workload, image),
+        (None, _) | (_, None) => false,
+    };
+    if draft.operation.is_none() && is_authorised(view) && view.fleets().any(differs) {
+        draft.operation = Some(continued(view, OperationKind::Rollout, OperationPhase::Preflight));
+    }
+}
+
+/// The operation of this kind, begun now unless it is under way.
+fn continued(view: &View<'_>, kind: OperationKind, phase: OperationPhase) -> Operation {
+    let former = view.observed.status.operation.as_ref().filter(|operation| operation.kind == kind);
+    let started_at = former.and_then(|operation| operation.started_at.clone()).or_else(|| Some(view.now().to_seconds_text()));
+    Operation { kind, phase, started_at, ..Operation::default() }
+}

@@ -1,0 +1,219 @@
+//! Wanted objects against live ones: what is absent, changed or drifted is applied, what is no longer wanted deleted; never what is not ours.
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use serde_json::Value;
+
+use super::draft::{Draft, Form};
+use super::view::{Fleet, View};
+use crate::build::{self, Strategy};
+use crate::model::component::APPLIED_ANNOTATION;
+use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Step, WaitingOn, Workload};
+use crate::release::{Image, Version};
+
+/// Adds the steps that bring objects to what the forms and the resource want.
+pub(super) fn run(view: &View<'_>, draft: &mut Draft) {
+    let serving = view.serving_frontends();
+    let wanted = view.wanted();
+    for object in wanted {
+        let component = component_of(view.cluster, object);
+        if let Some(object) = shaped(view, object, component, draft)
+            && may_be_made(view, &object, component, serving, draft)
+        {
+            apply(view, object, draft);
+        }
+    }
+    delete_unwanted(view, wanted, draft);
+}
+
+/// The image a workload has at a release: as written if it claims that release, else in the same repository.
+pub(super) fn image_at(cluster: &Cluster, workload: &Workload, release: &Version) -> String {
+    let claimed = workload.claim.release().or(cluster.version);
+    if claimed == Some(*release) { workload.image.to_string() } else { workload.image.with_version(release) }
+}
+
+/// Whether pods would be made anew if the template in this image were applied.
+pub(super) fn template_differs(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> bool {
+    let Some(live) = fleet.live else { return false };
+    let desired = wanted_over(view, live, workload, image);
+    build::template_differs(&desired, live).is_some()
+}
+
+/// Whether the live template is one that somebody else changed after this operator applied the wanted one.
+pub(super) fn was_drifted(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> bool {
+    let Some(live) = fleet.live else { return false };
+    let desired = wanted_over(view, live, workload, image);
+    let wanted =
+        desired.metadata.annotations.as_ref().and_then(|annotations| annotations.get(crate::model::component::APPLIED_TEMPLATE_ANNOTATION));
+    wanted.is_some_and(|wanted| live.applied_template_hash() == Some(wanted.as_str()))
+}
+
+/// The StatefulSet in an image, as it can be applied over the live one.
+fn wanted_over(view: &View<'_>, live: &LiveObject, workload: &Workload, image: &str) -> StatefulSet {
+    let at_rest = view.wanted_set(workload).filter(|_| workload.image.to_string() == image);
+    let desired =
+        at_rest.cloned().unwrap_or_else(|| build::stateful_set_with(view.cluster, workload, &Image::parse(image), Strategy::AsWritten));
+    if build::immutable_difference(&desired, live).is_some() { build::keep_immutable(desired, live) } else { desired }
+}
+
+/// Whether a frontend's metadata lives and dies with its pod.
+pub(super) fn metadata_is_ephemeral(fleet: &Fleet<'_>) -> bool {
+    let Some(pod) = fleet.live.and_then(|live| live.body.pointer("/spec/template/spec")) else { return false };
+    let list = |pointer: &str| pod.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mounts = list("/containers")
+        .filter(|container| text(container, "name") == fleet.component.container())
+        .filter_map(|container| container.get("volumeMounts")?.as_array())
+        .flatten();
+    let meta = mounts.filter(|mount| text(mount, "mountPath").ends_with("/meta")).map(|mount| text(mount, "name")).next_back();
+    let Some(meta) = meta else { return false };
+    list("/volumes").any(|volume| text(volume, "name") == meta && volume.get("emptyDir").is_some())
+}
+
+/// An object as it is to be in this pass: StatefulSets by their form, everything else as built.
+fn shaped(view: &View<'_>, object: &Object, component: Option<Component>, draft: &mut Draft) -> Option<Object> {
+    let Object::StatefulSet(at_rest) = object else { return Some(object.clone()) };
+    let component = component?;
+    let (fleet, form) = (view.fleet(component)?, draft.forms.get(&component)?.clone());
+    let workload = fleet.workload?;
+    let is_at_rest =
+        !form.on_delete && form.replicas == workload.replicas && form.image.as_deref() == Some(workload.image.to_string().as_str());
+    let stateful_set = if is_at_rest { at_rest.as_ref().clone() } else { stateful_set(view, fleet, &form)? };
+    if let Some(live) = fleet.live
+        && let Some(difference) = build::immutable_difference(&stateful_set, live)
+    {
+        let object = format!("StatefulSet {}", component.workload_name(&view.cluster.name));
+        draft.wait(WaitingOn::ImmutableField { object, field: difference.path });
+    }
+    let stateful_set = match fleet.live {
+        Some(live) => build::keep_immutable(stateful_set, live),
+        None => stateful_set,
+    };
+    Some(Object::StatefulSet(Box::new(stateful_set)))
+}
+
+/// A StatefulSet in the form of this pass.
+fn stateful_set(view: &View<'_>, fleet: &Fleet<'_>, form: &Form) -> Option<StatefulSet> {
+    let workload = fleet.workload?;
+    let strategy = if form.on_delete { Strategy::OnDelete } else { Strategy::AsWritten };
+    let image = form.image.as_deref().map_or_else(|| workload.image.clone(), Image::parse);
+    let mut stateful_set = build::stateful_set_with(view.cluster, workload, &image, strategy);
+    let spec = stateful_set.spec.as_mut()?;
+    let replicas = Some(i32::try_from(form.replicas).unwrap_or(i32::MAX));
+    if form.image.is_some() && spec.replicas == replicas {
+        return Some(stateful_set);
+    }
+    spec.replicas = replicas;
+    if form.image.is_none() {
+        let live = fleet.live?.body.get("spec").cloned()?;
+        spec.template = serde_json::from_value::<StatefulSetSpec>(live).ok()?.template;
+    }
+    Some(build::stamped_stateful_set(stateful_set))
+}
+
+/// Frontends come first: what runs beside them is made once one serves, and never from a doubtful beginning.
+fn may_be_made(view: &View<'_>, object: &Object, component: Option<Component>, serving: u32, draft: &mut Draft) -> bool {
+    let frontends = view.cluster.frontend.replicas;
+    let is_workload = matches!(object, Object::StatefulSet(_) | Object::Deployment(_) | Object::HorizontalPodAutoscaler(_));
+    match component {
+        Some(Component::Frontend) if is_workload => match founding_risk(view) {
+            Some(risk) => {
+                draft.wait(risk);
+                false
+            }
+            None => true,
+        },
+        Some(Component::Backend | Component::ComputeNode | Component::FrontendProxy) if is_workload => {
+            let absent = view.observed.object(object.kind(), &object.key().name).is_none();
+            let needed = if absent && view.cluster.wait_for_full_rollout { frontends.max(1) } else { 1 };
+            if serving < needed {
+                draft.wait(WaitingOn::FrontendsNotServing { serving, wanted: frontends });
+            }
+            serving >= needed
+        }
+        _ => true,
+    }
+}
+
+/// Frontends that are about to be made while frontend 0 has lost its volume and others have not: it would found a new, empty cluster.
+fn founding_risk(view: &View<'_>) -> Option<WaitingOn> {
+    let fleet = view.fleet(Component::Frontend)?;
+    let zero = view.pod_name(Component::Frontend, 0);
+    if fleet.live_replicas() > 0 || fleet.pods.contains_key(&0) {
+        return None;
+    }
+    let prefix = format!("-{}-", Component::Frontend.workload_name(&view.cluster.name));
+    let of_frontends = || view.observed.claims.keys().filter(|claim| claim.contains(&prefix) && claim.contains("meta"));
+    let others = of_frontends().any(|claim| !claim.ends_with(&format!("-{zero}")));
+    let own = of_frontends().any(|claim| claim.ends_with(&format!("-{zero}")));
+    (others && !own).then_some(WaitingOn::SecondClusterRisk { pod: zero })
+}
+
+fn apply(view: &View<'_>, object: Object, draft: &mut Draft) {
+    let key = object.key();
+    let Some(live) = view.observed.object(key.kind, &key.name) else {
+        return draft.steps.push(Step::Apply(object));
+    };
+    if live.deleting {
+        return draft.wait(WaitingOn::ObjectTerminating { object: label(&key) });
+    }
+    if live.ownership == Ownership::Foreign || live.ownership == Ownership::Orphan && !carries_our_labels(view, live) {
+        return draft.wait(WaitingOn::ForeignObject { object: label(&key) });
+    }
+    let mut json = object.to_json();
+    let hash = json.pointer("/metadata/annotations").and_then(|annotations| annotations.get(APPLIED_ANNOTATION)).and_then(Value::as_str);
+    let same_hash = live.applied_hash() == hash;
+    // Claim templates cannot be changed and are as they are by construction.
+    if let Some(spec) = json.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("volumeClaimTemplates");
+    }
+    if live.ownership == Ownership::Orphan || !same_hash || build::drift(&json, &live.body).is_some() {
+        draft.steps.push(Step::Apply(object));
+    }
+}
+
+/// Deletes what this cluster owns and no longer wants. Frontends stay whatever happens, and claims are not even looked at.
+fn delete_unwanted(view: &View<'_>, wanted: &[Object], draft: &mut Draft) {
+    for (kind, objects) in &view.observed.objects {
+        for (name, live) in objects {
+            let key = ObjectKey { kind: *kind, name: name.clone() };
+            let component = live
+                .body
+                .pointer("/metadata/labels")
+                .and_then(|labels| labels.get(crate::model::component::COMPONENT_LABEL))
+                .and_then(Value::as_str);
+            let of_frontends = component == Some(Component::Frontend.label()) || is_frontends_own(view.cluster, name);
+            if live.ownership != Ownership::Ours || live.deleting || of_frontends || wanted.iter().any(|object| object.key() == key) {
+                continue;
+            }
+            draft.steps.push(Step::Delete { object: key, uid: live.uid.clone() });
+        }
+    }
+}
+
+fn is_frontends_own(cluster: &Cluster, name: &str) -> bool {
+    let frontends = Component::Frontend;
+    [frontends.workload_name(&cluster.name), frontends.service_name(&cluster.name), frontends.search_service_name(&cluster.name)]
+        .iter()
+        .any(|own| own == name)
+}
+
+fn carries_our_labels(view: &View<'_>, live: &LiveObject) -> bool {
+    let label = |name: &str| live.body.pointer("/metadata/labels").and_then(|labels| labels.get(name)).and_then(Value::as_str);
+    label(crate::model::component::OWNER_LABEL) == Some(view.cluster.name.as_str())
+}
+
+fn component_of(cluster: &Cluster, object: &Object) -> Option<Component> {
+    let name = object.key().name;
+    let all = [Component::Frontend, Component::Backend, Component::ComputeNode, Component::FrontendProxy];
+    all.into_iter().find(|component| {
+        let workload = component.workload_name(&cluster.name);
+        name == workload
+            || name == component.service_name(&cluster.name)
+            || name == component.search_service_name(&cluster.name)
+            || object.kind() == ObjectKind::HorizontalPodAutoscaler && *component == Component::ComputeNode
+    })
+}
+
+fn label(key: &ObjectKey) -> String {
+    format!("{} {}", key.kind.name(), key.name)
+}

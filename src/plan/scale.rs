@@ -1,0 +1,199 @@
+//! Fewer or more nodes: data leaves a backend before its pod does, a vote leaves the group before its frontend does, and no node is both rolled and removed.
+
+use super::draft::Draft;
+use super::health;
+use super::quorum;
+use super::view::{Fleet, View, require};
+use crate::model::cluster::RunMode;
+use crate::model::component::ordinal;
+use crate::model::starrocks::FrontendRole;
+use crate::model::{Component, Statement, Step, WaitingOn};
+
+/// Sets the replicas of every form. `rolling` is a roll of the same release, `versioned` an upgrade or downgrade.
+pub(super) fn run(view: &View<'_>, rolling: bool, versioned: bool, draft: &mut Draft) {
+    drop_gone_compute_nodes(view, draft);
+    if versioned {
+        return;
+    }
+    for fleet in view.fleets() {
+        if fleet.workload.is_none() || fleet.live.is_none() {
+            continue;
+        }
+        let replicas = match fleet.component {
+            Component::Frontend => frontends(view, fleet, rolling, draft),
+            Component::Backend => backends(view, fleet, rolling, draft),
+            Component::ComputeNode | Component::FrontendProxy => fleet.wanted_replicas(),
+        };
+        if let Some(form) = draft.forms.get_mut(&fleet.component) {
+            form.replicas = replicas;
+        }
+    }
+}
+
+/// Whether a component is on its way to another number of nodes.
+pub(super) fn is_scaling(view: &View<'_>) -> bool {
+    view.fleets().any(|fleet| fleet.workload.is_some() && fleet.live.is_some() && fleet.live_replicas() != fleet.wanted_replicas())
+}
+
+fn frontends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft) -> u32 {
+    let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
+    if wanted >= live {
+        return frontends_out(view, live, wanted, draft);
+    }
+    if view.cluster.disaster_recovery.is_some() && wanted >= 1 {
+        return wanted;
+    }
+    if wanted < 2 {
+        let detail = "a group of several frontends cannot go back to fewer than two: one vote is no majority of the group's past. \
+                      Keep at least two, better three; for a smaller cluster restore a backup into a new one";
+        draft.wait(WaitingOn::ScaleInRefused { component: Component::Frontend, detail: detail.to_owned() });
+        return live;
+    }
+    if rolling {
+        return live;
+    }
+    let leaving = view.pod_name(Component::Frontend, live - 1);
+    if let Err(wait) = require(&view.observed.group.frontends, "SHOW FRONTENDS") {
+        draft.wait(wait);
+        return live;
+    }
+    let Some(row) = view.frontend_row(&leaving) else { return live - 1 };
+    let Some(leader) = view.leader() else {
+        draft.wait(WaitingOn::LeaderElection);
+        return live;
+    };
+    // The others must be a majority by themselves, whether the leaving one is dropped or hands over its lead.
+    match quorum::without(view, &leaving) {
+        Some(votes) if votes.survive() || row.role == FrontendRole::Observer => {}
+        Some(votes) => {
+            draft.wait(WaitingOn::QuorumAtRisk { alive: votes.others, majority: votes.majority() });
+            return live;
+        }
+        None => return live,
+    }
+    if leader.name == leaving {
+        let waits: Vec<WaitingOn> =
+            health::of_all(view).into_iter().chain(health::of_group(view)).chain(health::of_replicas(view)).collect();
+        if waits.is_empty() {
+            let reason = "to hand over the lead before it leaves".to_owned();
+            draft.steps.push(Step::RestartPod { pod: leader.name.clone(), uid: leader.uid.clone(), reason });
+        }
+        draft.wait_all(waits);
+        return live;
+    }
+    let (host, port) = (row.host.clone(), row.edit_log_port);
+    let statement =
+        if row.role == FrontendRole::Observer { Statement::DropObserver { host, port } } else { Statement::DropFollower { host, port } };
+    draft.execute(view, statement);
+    live
+}
+
+/// A new frontend must not start on the metadata of one that was dropped: it would hang before it opens a port (real-fe.md §4).
+fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> u32 {
+    for ordinal in live..wanted {
+        let pod = view.pod_name(Component::Frontend, ordinal);
+        let Some(claim) = view.observed.claims.keys().find(|claim| claim.ends_with(&format!("-{pod}")) && claim.contains("meta")) else {
+            continue;
+        };
+        if view.observed.pods.contains_key(&pod) {
+            continue;
+        }
+        match require(&view.observed.group.frontends, "SHOW FRONTENDS") {
+            Err(wait) => draft.wait(wait),
+            Ok(_) if view.frontend_row(&pod).is_some() => continue,
+            Ok(_) => draft.wait(WaitingOn::StaleVolume { pod, claim: claim.clone() }),
+        }
+        return ordinal;
+    }
+    wanted
+}
+
+fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft) -> u32 {
+    let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
+    let stay = cancel(view, wanted.min(live), draft);
+    if wanted >= live {
+        return if stay < live { stay } else { wanted };
+    }
+    if view.cluster.run_mode == RunMode::SharedNothing && wanted == 0 {
+        let detail = "the data would have nowhere to go. Keep at least as many backends as the most replicated table has replicas, \
+                      or take the section away, which keeps the volumes";
+        draft.wait(WaitingOn::ScaleInRefused { component: Component::Backend, detail: detail.to_owned() });
+        return live;
+    }
+    let rows = match require(&view.observed.group.backends, "SHOW BACKENDS") {
+        Ok(rows) => rows,
+        Err(wait) => {
+            draft.wait(wait);
+            return live;
+        }
+    };
+    let leaving: Vec<_> = (wanted..live)
+        .map(|ordinal| view.pod_name(Component::Backend, ordinal))
+        .filter_map(|pod| Some((view.node_row(Component::Backend, &pod)?, pod)))
+        .collect();
+    if leaving.is_empty() {
+        return wanted;
+    }
+    let begun = leaving.iter().any(|(row, _)| row.decommissioning);
+    if rolling && !begun {
+        return live;
+    }
+    // Tablets move to the backends that stay, so these must be there.
+    let staying: Vec<WaitingOn> =
+        (0..wanted).filter_map(|ordinal| health::of_node(view, Component::Backend, &view.pod_name(Component::Backend, ordinal))).collect();
+    let foreign = rows.len() > usize::try_from(live).unwrap_or(usize::MAX);
+    for (row, pod) in leaving {
+        if !row.decommissioning && (staying.is_empty() || foreign && begun) {
+            draft.execute(view, Statement::DecommissionBackend { host: row.host.clone(), port: row.heartbeat_port });
+        }
+        draft.wait(WaitingOn::Decommissioning { pod, tablets: row.tablet_count.unwrap_or(0) });
+    }
+    draft.wait_all(staying);
+    live
+}
+
+/// Takes back a decommission of ours for backends that are to stay after all. A decommission by hand is left alone: the status tells
+/// them apart. Returns how many backends may stay; one that has left the group already has to be made anew.
+fn cancel(view: &View<'_>, staying: u32, draft: &mut Draft) -> u32 {
+    let code = WaitingOn::Decommissioning { pod: String::new(), tablets: 0 }.code();
+    let ours = |pod: &str| view.observed.status.blocked.iter().any(|blocked| blocked.code == code && blocked.node.as_deref() == Some(pod));
+    if view.node_rows(Component::Backend).is_none() {
+        return staying;
+    }
+    let mut stay = staying;
+    for ordinal in 0..staying {
+        let pod = view.pod_name(Component::Backend, ordinal);
+        if !ours(&pod) {
+            continue;
+        }
+        match view.node_row(Component::Backend, &pod) {
+            Some(row) if row.decommissioning => {
+                draft.execute(view, Statement::CancelDecommissionBackend { host: row.host.clone(), port: row.heartbeat_port });
+            }
+            Some(_) => {}
+            None => {
+                draft.wait(WaitingOn::Decommissioning { pod, tablets: 0 });
+                stay = stay.min(ordinal);
+            }
+        }
+    }
+    stay
+}
+
+/// Compute nodes hold no data: once a pod is gone for good, its row only makes StarRocks try to reach it.
+fn drop_gone_compute_nodes(view: &View<'_>, draft: &mut Draft) {
+    let Some(fleet) = view.fleet(Component::ComputeNode) else { return };
+    if fleet.live.is_some_and(|live| !live.status_is_current()) {
+        return;
+    }
+    let search = format!(".{}.{}.", Component::ComputeNode.search_service_name(&view.cluster.name), view.cluster.namespace);
+    for row in view.node_rows(Component::ComputeNode).into_iter().flatten() {
+        let pod = crate::model::component::pod_of_host(&row.host);
+        let ours = row.host.contains(&search) && pod.starts_with(&format!("{}-", Component::ComputeNode.workload_name(&view.cluster.name)));
+        let gone = ordinal(pod).is_some_and(|ordinal| ordinal >= fleet.live_replicas()) && !view.observed.pods.contains_key(pod);
+        if ours && gone && !row.alive {
+            let warehouse = row.warehouse.clone().filter(|_| view.cluster.run_mode == RunMode::SharedData);
+            draft.execute(view, Statement::DropComputeNode { host: row.host.clone(), port: row.heartbeat_port, warehouse });
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Conditions that kstatus, Argo CD and people read alike: Ready first; times move only when a status does.
+
+use super::super::draft::Draft;
+use super::super::versions::is_versioned;
+use super::super::view::View;
+use super::components::{self, FAILED, RECONCILING, RUNNING};
+use crate::api::{Condition, OperationKind, StarRocksClusterStatus};
+use crate::model::{Component, LiveObject, Object, Step, Timestamp, WaitingOn};
+
+/// One aspect, before times are added.
+struct Aspect {
+    name: &'static str,
+    holds: bool,
+    reason: String,
+    message: String,
+}
+
+/// Fills in conditions, phase and reason.
+pub(super) fn judge(view: &View<'_>, draft: &Draft, status: &mut StarRocksClusterStatus) {
+    let stalled = draft.waiting.iter().find(|wait| wait.needs_a_person() && hinders(wait));
+    let wait = stalled.or_else(|| draft.waiting.iter().find(|wait| hinders(wait)));
+    let busy = draft.operation.is_some() || draft.steps.iter().any(disturbs) || !matches_spec(view);
+    let ready = wait.is_none() && !busy && everything_up(view, status);
+    let (word, doing) = what_is_done(draft, status);
+    let message = wait.map_or(doing, ToString::to_string);
+    let reconciling = !ready && stalled.is_none();
+    let aspects = [
+        Aspect {
+            name: "Ready",
+            holds: ready,
+            reason: if ready { "AllNodesServe".to_owned() } else { stalled.map_or_else(|| word.clone(), reason) },
+            message: if ready { ready_message(view, status) } else { message.clone() },
+        },
+        Aspect {
+            name: "Reconciling",
+            holds: reconciling,
+            reason: if reconciling { word } else { "AtRest".to_owned() },
+            message: if reconciling { message.clone() } else { String::new() },
+        },
+        Aspect {
+            name: "Stalled",
+            holds: stalled.is_some(),
+            reason: stalled.map_or_else(|| "NothingToDecide".to_owned(), reason),
+            message: stalled.map(ToString::to_string).unwrap_or_default(),
+        },
+        upgrading(draft),
+        degraded(draft),
+    ];
+    status.phase = phase(ready, stalled).to_owned();
+    status.reason = if ready { None } else { Some(message) };
+    status.conditions =
+        aspects.into_iter().map(|aspect| condition(aspect, view.cluster.generation, view.now(), &view.observed.status)).collect();
+}
+
+/// The conditions of a specification that cannot be used.
+pub(super) fn of_refusal(message: &str, generation: i64, now: Timestamp, former: &StarRocksClusterStatus) -> Vec<Condition> {
+    let aspect =
+        |name, holds, message: &str| Aspect { name, holds, reason: "SpecificationRefused".to_owned(), message: message.to_owned() };
+    let aspects = [aspect("Ready", false, message), aspect("Reconciling", false, ""), aspect("Stalled", true, message)];
+    aspects.into_iter().map(|aspect| condition(aspect, generation, now, former)).collect()
+}
+
+/// A condition, with the time of its last change.
+fn condition(aspect: Aspect, generation: i64, now: Timestamp, former: &StarRocksClusterStatus) -> Condition {
+    let status = if aspect.holds { "True" } else { "False" };
+    let same = former.conditions.iter().find(|condition| condition.condition_type == aspect.name && condition.status == status);
+    let since = same.map(|condition| condition.last_transition_time.clone()).filter(|time| !time.is_empty());
+    Condition {
+        condition_type: aspect.name.to_owned(),
+        status: status.to_owned(),
+        reason: aspect.reason,
+        message: aspect.message,
+        last_transition_time: since.unwrap_or_else(|| now.to_seconds_text()),
+        observed_generation: Some(generation),
+    }
+}
+
+const fn phase(ready: bool, stalled: Option<&WaitingOn>) -> &'static str {
+    match (ready, stalled) {
+        (true, _) => RUNNING,
+        (false, None | Some(WaitingOn::Paused | WaitingOn::ConsentNeeded { .. })) => RECONCILING,
+        (false, Some(_)) => FAILED,
+    }
+}
+
+/// Whether a wait keeps the cluster from being as it should be.
+const fn hinders(wait: &WaitingOn) -> bool {
+    !matches!(wait, WaitingOn::TemplateHeld { .. })
+}
+
+/// Whether a step takes something away, or gives a controller work: until it has seen it, nobody can say that all is done.
+const fn disturbs(step: &Step) -> bool {
+    matches!(step, Step::RestartPod { .. } | Step::Delete { .. } | Step::Apply(Object::StatefulSet(_) | Object::Deployment(_)))
+}
+
+fn matches_spec(view: &View<'_>) -> bool {
+    let matches = |fleet: &super::super::view::Fleet<'_>| {
+        fleet.live.is_some_and(LiveObject::status_is_current) && fleet.live_replicas() == fleet.wanted_replicas()
+    };
+    view.fleets().filter(|fleet| fleet.workload.is_some()).all(matches)
+}
+
+fn everything_up(view: &View<'_>, status: &StarRocksClusterStatus) -> bool {
+    let components = [
+        status.star_rocks_fe_status.as_ref(),
+        status.star_rocks_be_status.as_ref(),
+        status.star_rocks_cn_status.as_ref().map(|status| &status.component),
+    ];
+    view.leader_row().is_some()
+        && view.cluster.frontend.replicas > 0
+        && components.into_iter().flatten().all(|component| component.phase == RUNNING)
+        && view.cluster.proxy.as_ref().is_none_or(|proxy| components::proxy_is_ready(view, proxy.replicas))
+}
+
+fn ready_message(view: &View<'_>, status: &StarRocksClusterStatus) -> String {
+    let count = |component: Component| view.cluster.workload(component).map_or(0, |workload| workload.replicas);
+    let release = status.version.as_ref().map(|version| format!(" at {version}")).unwrap_or_default();
+    format!("{} FE, {} BE and {} CN serve{release}", count(Component::Frontend), count(Component::Backend), count(Component::ComputeNode))
+}
+
+fn what_is_done(draft: &Draft, status: &StarRocksClusterStatus) -> (String, String) {
+    let Some(operation) = &draft.operation else {
+        return if status.leader.is_none() {
+            ("Starting".to_owned(), "the frontends have no leader yet".to_owned())
+        } else {
+            ("Reconciling".to_owned(), "objects are being brought to the specification".to_owned())
+        };
+    };
+    let word = match operation.kind {
+        OperationKind::Upgrade => "Upgrading",
+        OperationKind::Downgrade => "Downgrading",
+        OperationKind::Rollout => "RollingOut",
+        OperationKind::Scale => "Scaling",
+        OperationKind::Create | OperationKind::Other(_) => "Creating",
+    };
+    (word.to_owned(), format!("{word}: {}", operation.phase))
+}
+
+fn upgrading(draft: &Draft) -> Aspect {
+    let operation = draft.operation.as_ref().filter(|operation| is_versioned(operation));
+    let text = |version: &Option<String>| version.clone().unwrap_or_default();
+    Aspect {
+        name: "Upgrading",
+        holds: operation.is_some(),
+        reason: operation.map_or_else(|| "NoChangeOfRelease".to_owned(), |operation| operation.phase.to_string()),
+        message: operation
+            .map(|operation| format!("{} from {} to {}", operation.kind, text(&operation.from), text(&operation.to)))
+            .unwrap_or_default(),
+    }
+}
+
+/// Nodes that are down although nobody is working on them, or that do not come back.
+fn degraded(draft: &Draft) -> Aspect {
+    let at_rest = draft.operation.is_none();
+    let trouble = |wait: &&WaitingOn| match wait {
+        WaitingOn::PodFailing { .. } | WaitingOn::NodeStalled { .. } => true,
+        WaitingOn::PodNotReady { .. }
+        | WaitingOn::NodeNotAlive { .. }
+        | WaitingOn::ReplicasUnhealthy { .. }
+        | WaitingOn::FrontendsSilent { .. }
+        | WaitingOn::QuorumAtRisk { .. }
+        | WaitingOn::JournalLag { .. } => at_rest,
+        _ => false,
+    };
+    let found = draft.waiting.iter().find(trouble);
+    Aspect {
+        name: "Degraded",
+        holds: found.is_some(),
+        reason: found.map_or_else(|| "AsExpected".to_owned(), reason),
+        message: found.map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+/// The variant's name: one CamelCase word for programs.
+fn reason(wait: &WaitingOn) -> String {
+    wait.name().to_owned()
+}

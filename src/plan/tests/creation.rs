@@ -1,0 +1,192 @@
+//! Creation, rest, and changes of the same release.
+
+use serde_json::json;
+
+use super::super::testing::{World, spec};
+use crate::model::{Object, Step, WaitingOn};
+
+#[test]
+fn a_fresh_cluster_gets_its_frontends_first_and_comes_to_rest() {
+    let mut world = World::new(spec("3.3.13", 3, 3, 2));
+    let first = world.pass();
+    assert!(first.waiting_on.iter().any(|wait| matches!(wait, WaitingOn::FrontendsNotServing { .. })));
+    assert!(world.pods.keys().all(|pod| pod.starts_with("kube-fe-")));
+    world.run_to_rest(60);
+    assert_eq!(world.pods.len(), 8);
+    assert_eq!(world.status.phase, "running");
+    assert_eq!(world.status.version.as_deref(), Some("3.3.13"));
+    assert_eq!(world.status.conditions[0].condition_type, "Ready");
+    assert_eq!(world.status.conditions[0].status, "True");
+    assert!(world.restarts().is_empty());
+}
+
+#[test]
+fn at_rest_nothing_is_done_and_the_status_does_not_move() {
+    let mut world = World::risen(spec("3.3.13", 3, 3, 0));
+    let before = world.status.clone();
+    for _ in 0..20 {
+        let decision = world.pass();
+        assert_eq!(decision.steps, []);
+        assert_eq!(decision.status, before);
+        assert!(decision.look_again.is_none_or(|again| again.as_secs() >= 300));
+    }
+}
+
+#[test]
+fn a_new_limit_restarts_nodes_one_by_one_and_the_leader_last() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.edit(|spec| {
+        spec["starRocksFeSpec"]["limits"] = json!({"memory": "8Gi"});
+        spec["starRocksBeSpec"]["limits"] = json!({"memory": "16Gi"});
+    });
+    world.run_to_rest(200);
+    assert_eq!(world.restarts(), ["kube-be-1", "kube-be-0", "kube-fe-2", "kube-fe-1", "kube-fe-0"]);
+    assert!(!world.log.iter().any(|line| line.contains("CREATE IMAGE") || line.contains("FRONTEND CONFIG")));
+    assert!(world.log.last().is_some_and(|line| line.contains("RollingUpdate")), "{:?}", world.log.last());
+}
+
+#[test]
+fn a_cluster_whose_stateful_sets_are_about_to_change_is_not_called_ready() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.edit(|spec| spec["starRocksFeSpec"]["limits"] = json!({"memory": "8Gi"}));
+    let mut applied = 0;
+    for _ in 0..100 {
+        let decision = world.pass();
+        let applies = decision.steps.iter().any(|step| matches!(step, Step::Apply(Object::StatefulSet(_))));
+        applied += usize::from(applies);
+        let ready = decision.status.conditions.iter().any(|condition| condition.condition_type == "Ready" && condition.status == "True");
+        assert!(!(applies && ready), "{:?}", decision.steps);
+    }
+    assert!(applied >= 2, "on the way to OnDelete and back");
+}
+
+#[test]
+fn another_operator_release_alone_restarts_nobody() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    // The same generation with another template is what a new operator release, or an edited ConfigMap, looks like.
+    world.spec["starRocksBeSpec"]["annotations"] = json!({"operator": "new"});
+    let decision = world.pass();
+    assert!(decision.steps.is_empty());
+    assert!(matches!(decision.waiting_on.as_slice(), [WaitingOn::TemplateHeld { .. }]));
+    assert_eq!(decision.status.phase, "running");
+}
+
+#[test]
+fn a_bad_image_of_the_first_hour_is_replaced_at_once() {
+    let mut world = World::new(spec("9.9.9", 3, 1, 0));
+    for _ in 0..3 {
+        world.pass();
+    }
+    assert_eq!(world.status.phase, "failed");
+    world.ask_for("3.3.13");
+    world.run_to_rest(100);
+    assert_eq!(world.status.version.as_deref(), Some("3.3.13"));
+}
+
+#[test]
+fn a_bad_limit_stops_at_the_first_node_and_can_be_taken_back() {
+    let mut world = World::risen(spec("3.3.13", 3, 3, 0));
+    world.edit(|spec| spec["starRocksBeSpec"]["limits"] = json!({"memory": "1"}));
+    world.run_until(20, |world, _| world.restarts().len() == 1);
+    world.sick.insert("kube-be-2".to_owned());
+    for _ in 0..150 {
+        world.pass();
+    }
+    assert_eq!(world.restarts(), ["kube-be-2"]);
+    assert!(world.status.blocked.iter().any(|blocked| blocked.code == "SR-2211"), "{:?}", world.status.blocked);
+    let before = world.status.clone();
+    world.pass();
+    assert_eq!(world.status, before, "a stall is told once");
+    world.sick.clear();
+    world.edit(|spec| spec["starRocksBeSpec"]["limits"] = json!({"memory": "16Gi"}));
+    world.run_to_rest(200);
+    assert_eq!(world.status.phase, "running");
+}
+
+#[test]
+fn silence_of_every_frontend_takes_nothing_away() {
+    let mut world = World::risen(spec("3.3.13", 3, 3, 0));
+    world.mute = true;
+    world.edit(|spec| {
+        spec["starRocksBeSpec"]["replicas"] = json!(1);
+        spec["starRocksFeSpec"]["limits"] = json!({"memory": "8Gi"});
+    });
+    for _ in 0..10 {
+        let decision = world.pass();
+        let harmless = |step: &Step| !matches!(step, Step::RestartPod { .. } | Step::Execute { .. } | Step::Delete { .. });
+        assert!(decision.steps.iter().all(harmless), "{:?}", decision.steps);
+        assert_eq!(world.pods.len(), 6);
+    }
+    world.mute = false;
+    world.run_to_rest(300);
+    assert_eq!(world.pods.len(), 4);
+}
+
+#[test]
+fn a_backend_leaves_only_after_its_tablets() {
+    let mut world = World::risen(spec("3.3.13", 3, 4, 0));
+    world.edit(|spec| spec["starRocksBeSpec"]["replicas"] = json!(3));
+    world.pass();
+    assert!(world.log.iter().any(|line| line.contains("DECOMMISSION BACKEND \"kube-be-3.")));
+    assert_eq!(world.pods.len(), 7);
+    world.run_to_rest(60);
+    assert_eq!(world.pods.len(), 6);
+}
+
+#[test]
+fn a_scale_in_that_is_taken_back_is_cancelled() {
+    let mut world = World::risen(spec("3.3.13", 3, 4, 0));
+    world.edit(|spec| spec["starRocksBeSpec"]["replicas"] = json!(3));
+    world.pass();
+    world.edit(|spec| spec["starRocksBeSpec"]["replicas"] = json!(4));
+    world.run_to_rest(60);
+    assert!(world.log.iter().any(|line| line.contains("CANCEL DECOMMISSION")));
+    assert_eq!(world.pods.len(), 7);
+}
+
+#[test]
+fn frontends_leave_the_group_before_their_pods_and_never_become_one() {
+    let mut world = World::risen(spec("3.3.13", 5, 1, 0));
+    world.leader = Some("kube-fe-4".to_owned());
+    world.edit(|spec| spec["starRocksFeSpec"]["replicas"] = json!(3));
+    world.run_to_rest(100);
+    assert_eq!(world.frontend_rows.len(), 3);
+    world.edit(|spec| spec["starRocksFeSpec"]["replicas"] = json!(1));
+    let decision = world.pass();
+    assert!(decision.waiting_on.iter().any(|wait| matches!(wait, WaitingOn::ScaleInRefused { .. })));
+    assert_eq!(world.pods.len(), 4);
+}
+
+#[test]
+fn compute_nodes_are_forgotten_once_they_are_gone() {
+    let mut world = World::risen(spec("3.3.13", 3, 1, 3));
+    world.edit(|spec| spec["starRocksCnSpec"]["replicas"] = json!(1));
+    world.run_to_rest(60);
+    assert_eq!(world.log.iter().filter(|line| line.contains("DROP COMPUTE NODE")).count(), 2);
+    assert_eq!(world.node_rows.len(), 2);
+}
+
+#[test]
+fn a_section_taken_away_takes_its_objects_and_nothing_else() {
+    let mut world = World::risen(spec("3.3.13", 3, 1, 2));
+    world.edit(|spec| _ = spec.as_object_mut().map(|spec| spec.remove("starRocksCnSpec")));
+    world.run_to_rest(60);
+    let deleted: Vec<&String> = world.log.iter().filter(|line| line.starts_with("delete")).collect();
+    assert_eq!(deleted, ["delete Service kube-cn-search", "delete Service kube-cn-service", "delete StatefulSet kube-cn"]);
+    assert_eq!(world.pods.len(), 4);
+}
+
+#[test]
+fn a_paused_cluster_restarts_nobody() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.edit(|spec| {
+        spec["upgradePolicy"]["paused"] = json!(true);
+        spec["starRocksBeSpec"]["limits"] = json!({"memory": "16Gi"});
+    });
+    for _ in 0..10 {
+        assert!(world.pass().steps.is_empty());
+    }
+    world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(false));
+    world.run_to_rest(100);
+    assert_eq!(world.restarts(), ["kube-be-1", "kube-be-0"]);
+}

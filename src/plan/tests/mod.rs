@@ -1,0 +1,6 @@
+//! Scenarios: what is decided in the situations that clusters get into, each walked in a world that reacts.
+
+mod creation;
+mod properties;
+mod routine_loads;
+mod upgrades;

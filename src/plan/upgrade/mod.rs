@@ -1,0 +1,276 @@
+//! One hop of an upgrade or downgrade: which phase it is in, and whether nodes may be touched; reads its only memory from the status.
+//!
+//! Preflight, image, freeze; then nodes (the engine in `rollout`); then thaw, and a closing image after the last hop.
+
+mod freeze;
+mod image;
+mod loads;
+pub(super) mod nodes;
+mod preflight;
+mod thaw;
+
+use std::collections::BTreeSet;
+
+use super::draft::Draft;
+use super::health;
+use super::versions::{Leg, is_versioned};
+use super::view::{Fleet, View, count};
+use crate::api::{LastUpgrade, Operation, OperationKind, OperationPhase};
+use crate::model::{Component, WaitingOn};
+use crate::release::{Frame, Hop, ReleaseTable, Topology, Version, parse_version};
+
+/// What the engine may do in this pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Permit {
+    /// Hand out new templates.
+    pub begin: bool,
+    /// Restart healthy pods.
+    pub restart: bool,
+}
+
+/// Brings a hop as far as it can be brought without touching a node.
+pub(super) fn drive(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> Permit {
+    let closing = view.observed.status.operation.as_ref().filter(|operation| is_versioned(operation) && owes(operation));
+    let operation = operation_for(view, leg);
+    let begun = has_begun(view, leg, &operation);
+    // What is owed for a former hop, or for a way that was given up, is paid back before the next hop begins.
+    if let Some(former) = closing.filter(|former| !begun && (former.hop != operation.hop || former.to != operation.to)) {
+        draft.operation = Some(Operation { phase: OperationPhase::Thaw, ..former.clone() });
+        draft.wait_all(health::of_all(view));
+        if draft.waiting.is_empty() {
+            pay_back(view, draft);
+        }
+        return Permit::default();
+    }
+    announce(view, &operation, leg, draft);
+    draft.operation = Some(operation);
+    if begun {
+        let frozen = freeze::drive(view, leg, draft);
+        return Permit { begin: true, restart: frozen };
+    }
+    let begin = !view.cluster.policy.paused && prepare(view, leg, draft);
+    if view.cluster.policy.paused {
+        draft.wait(WaitingOn::Paused);
+    }
+    Permit { begin, restart: false }
+}
+
+/// The phases before the first node of a hop. Returns whether it may be touched.
+fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
+    let phase = draft.operation.as_ref().map(|operation| operation.phase.clone()).unwrap_or_default();
+    if phase < OperationPhase::Image {
+        draft.wait_all(preflight::gates(view, leg));
+        let running = loads::active(view).unwrap_or_else(|wait| {
+            if !view.consents("SkipHealthGates") {
+                draft.wait(wait);
+            }
+            Vec::new()
+        });
+        if !draft.waiting.is_empty() {
+            return false;
+        }
+        let next = if image::is_needed(leg) { OperationPhase::Image } else { OperationPhase::Freeze };
+        draft.steps.extend(preflight::statements(view, leg));
+        draft.remember(|operation| {
+            operation.phase = next;
+            operation.routine_loads = running;
+        });
+    }
+    if draft.operation.as_ref().is_some_and(|operation| operation.phase == OperationPhase::Image) {
+        if !image::drive(view, draft) {
+            return false;
+        }
+        draft.remember(|operation| operation.phase = OperationPhase::Freeze);
+    }
+    if !freeze::drive(view, leg, draft) {
+        return false;
+    }
+    // Minutes may have passed since preflight.
+    draft.wait_all(health::of_all(view).into_iter().chain(health::of_group(view)).chain(health::of_replicas(view)));
+    if !draft.waiting.is_empty() {
+        return false;
+    }
+    draft.steps.extend(preflight::statements(view, leg));
+    true
+}
+
+/// Whether an operation changed something that is to be as before once its nodes have moved.
+fn owes(operation: &Operation) -> bool {
+    !operation.saved_settings.is_empty() || !operation.routine_loads.is_empty()
+}
+
+/// Settings back, then routine loads, which need the backends that the settings held still. Returns whether nothing is owed any more.
+fn pay_back(view: &View<'_>, draft: &mut Draft) -> bool {
+    thaw::drive(view, draft) && loads::resume(view, draft)
+}
+
+/// Ends an operation whose releases agree again: settings and routine loads back, closing image, result on record. Returns whether it is over.
+pub(super) fn close(view: &View<'_>, running: &BTreeSet<Version>, healthy: bool, draft: &mut Draft) -> bool {
+    let Some(operation) = view.observed.status.operation.clone().filter(is_versioned) else { return true };
+    let reached = operation.to.as_deref().and_then(|to| parse_version(to).ok()).is_some_and(|to| running.contains(&to));
+    let crossed_lines = lines_differ(&operation);
+    draft.operation = Some(operation.clone());
+    if owes(&operation) {
+        draft.remember(|operation| operation.phase = OperationPhase::Thaw);
+        if healthy || !reached {
+            pay_back(view, draft);
+        }
+        return false;
+    }
+    if reached && crossed_lines {
+        if operation.phase != OperationPhase::Finish {
+            draft.remember(|operation| {
+                operation.phase = OperationPhase::Finish;
+                operation.image = None;
+            });
+        }
+        if !healthy || operation.phase != OperationPhase::Finish || !image::close(view, draft) {
+            return false;
+        }
+    } else if !healthy && reached {
+        return false;
+    }
+    finish(view, operation, reached, draft);
+    true
+}
+
+/// Pays back what is owed although the way on is held, as long as one release runs.
+pub(super) fn give_up(view: &View<'_>, mixed: bool, draft: &mut Draft) {
+    draft.operation.clone_from(&view.observed.status.operation);
+    let Some(operation) = draft.operation.clone().filter(is_versioned) else { return };
+    if mixed {
+        return;
+    }
+    if !owes(&operation) {
+        draft.operation = None;
+        draft.warn("UpgradeCancelled", format!("the way to {} is not taken", operation.to.unwrap_or_default()));
+    } else {
+        draft.remember(|operation| operation.phase = OperationPhase::Thaw);
+        pay_back(view, draft);
+    }
+}
+
+fn finish(view: &View<'_>, operation: Operation, reached: bool, draft: &mut Draft) {
+    let (from, to) = (operation.from.unwrap_or_default(), operation.to.unwrap_or_default());
+    draft.operation = None;
+    if !reached {
+        return draft.warn("UpgradeCancelled", format!("the way from {from} to {to} was given up; frontend settings are as before"));
+    }
+    draft.tell("UpgradeFinished", format!("every node runs {to}; it was {from}"));
+    draft.last_upgrade = Some(LastUpgrade { from, to, finished_at: Some(view.now().to_seconds_text()) });
+}
+
+/// The memory of this leg: the former one if it leads the same way, else a new one that keeps the saved settings.
+fn operation_for(view: &View<'_>, leg: &Leg) -> Operation {
+    let former = view.observed.status.operation.as_ref();
+    let kind = if leg.is_downgrade() { OperationKind::Downgrade } else { OperationKind::Upgrade };
+    let stop = leg.hop.to.to_string();
+    if let Some(former) = former.filter(|former| former.to.as_deref() == Some(leg.target.to_string().as_str()) && is_versioned(former))
+        && (former.kind == kind || former.path.len() > 1 && former.path.last() != Some(&stop))
+        && let Some(index) = former.path.iter().position(|version| *version == stop)
+    {
+        let hop = i32::try_from(index + 1).unwrap_or(i32::MAX);
+        let same = hop == former.hop;
+        return Operation {
+            hop,
+            phase: if same { former.phase.clone() } else { OperationPhase::Preflight },
+            image: former.image.clone().filter(|_| same),
+            canary_since: former.canary_since.clone().filter(|_| same),
+            ..former.clone()
+        };
+    }
+    Operation {
+        kind,
+        from: Some(leg.hop.from.to_string()),
+        to: Some(leg.target.to_string()),
+        path: leg.ahead.iter().map(Version::to_string).collect(),
+        hop: 1,
+        phase: OperationPhase::Preflight,
+        started_at: Some(view.now().to_seconds_text()),
+        saved_settings: former.map(|former| former.saved_settings.clone()).unwrap_or_default(),
+        routine_loads: former.map(|former| former.routine_loads.clone()).unwrap_or_default(),
+        ..Operation::default()
+    }
+}
+
+fn announce(view: &View<'_>, operation: &Operation, leg: &Leg, draft: &mut Draft) {
+    let former = view.observed.status.operation.as_ref();
+    let new = former.is_none_or(|former| former.started_at != operation.started_at);
+    let (from, to) = (operation.from.clone().unwrap_or_default(), operation.to.clone().unwrap_or_default());
+    if new {
+        let way = operation.path.join(", ");
+        draft.tell(&format!("{}Started", operation.kind), format!("from {from} to {to}, by way of {way}"));
+    }
+    if new || former.is_some_and(|former| former.hop != operation.hop) {
+        for note in preflight::for_people(view, leg) {
+            draft.warn("HopNote", note);
+        }
+    }
+}
+
+/// Whether a node of this hop has been touched, or may be as soon as its pod dies.
+fn has_begun(view: &View<'_>, leg: &Leg, operation: &Operation) -> bool {
+    let templated = |fleet: &Fleet<'_>| fleet.workload.is_some() && fleet.live_release() == Some(leg.hop.to);
+    let moving = leg.order().into_iter().filter(|component| *component != Component::Frontend || leg.moves_frontends());
+    leg.mixed || operation.phase >= OperationPhase::Canary || moving.filter_map(|component| view.fleet(component)).any(templated)
+}
+
+fn lines_differ(operation: &Operation) -> bool {
+    let line = |text: &Option<String>| text.as_deref().and_then(|text| parse_version(text).ok()).map(|version| version.line());
+    line(&operation.from) != line(&operation.to)
+}
+
+/// The step being done and their number, as `plan` and the demo number them. A step once reached is not taken back while the same way is
+/// being walked: a silent node has not moved back.
+pub(super) fn step_of(view: &View<'_>, operation: &Operation) -> (i32, i32) {
+    let stops: Vec<Version> = operation.from.iter().chain(&operation.path).filter_map(|text| parse_version(text).ok()).collect();
+    let hop_between = |pair: &[Version]| match pair {
+        [from, to] => ReleaseTable::embedded().hop(from, to).ok(),
+        _ => None,
+    };
+    let hops: Vec<Option<Hop>> = stops.windows(2).map(hop_between).collect();
+    let nodes = fleet_sizes(view);
+    let frames: Vec<Frame> = hops.iter().map(|hop| hop.as_ref().map_or_else(Frame::default, |hop| Frame::of(hop, &nodes))).collect();
+    let sum = |frames: &[Frame]| frames.iter().map(Frame::steps).fold(0, u32::saturating_add);
+    let total = sum(&frames).saturating_add(1);
+    let done = usize::try_from(operation.hop.saturating_sub(1)).unwrap_or(0);
+    let before = sum(frames.get(..done).unwrap_or(&frames));
+    let frame = frames.get(done).copied().unwrap_or_default();
+    let to = stops.get(done + 1);
+    let within = match operation.phase {
+        OperationPhase::Image => frame.image().unwrap_or(1),
+        OperationPhase::Freeze => frame.freeze().unwrap_or_else(|| frame.first_node().saturating_sub(1)),
+        // The canary is being watched although it has moved.
+        OperationPhase::Canary if operation.kind == OperationKind::Downgrade => frame.first_node().saturating_add(nodes.frontends),
+        OperationPhase::Canary => frame.first_node(),
+        OperationPhase::Backends | OperationPhase::ComputeNodes | OperationPhase::Followers | OperationPhase::Leader => {
+            let moved = to.map_or(0, |to| moved_nodes(view, to));
+            frame.first_node().saturating_add(moved).min(frame.thaw().saturating_sub(1))
+        }
+        OperationPhase::Thaw => frame.thaw(),
+        OperationPhase::Finish => total.saturating_sub(before),
+        _ => 1,
+    };
+    let step = before.saturating_add(within.max(1)).min(total);
+    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    let former = view.observed.status.operation.as_ref();
+    let same_way =
+        |former: &&Operation| former.started_at == operation.started_at && former.to == operation.to && former.kind == operation.kind;
+    let reached = former.filter(same_way).map_or(0, |former| former.step);
+    (number(step).max(reached).min(number(total)), number(total))
+}
+
+/// Wanted frontends, backends and compute nodes.
+fn fleet_sizes(view: &View<'_>) -> Topology {
+    let size = |component| view.fleet(component).map_or(0, Fleet::wanted_replicas);
+    Topology { frontends: size(Component::Frontend), backends: size(Component::Backend), compute_nodes: size(Component::ComputeNode) }
+}
+
+/// Nodes that are back on a release.
+fn moved_nodes(view: &View<'_>, to: &Version) -> u32 {
+    let back = |fleet: &Fleet<'_>| {
+        let at = |pod: &&&crate::model::Pod| view.reported(fleet.component, &pod.name).and_then(|claim| claim.release()) == Some(*to);
+        fleet.pods.values().filter(at).filter(|pod| health::of_node(view, fleet.component, &pod.name).is_none()).count()
+    };
+    count(view.fleets().map(back).sum::<usize>())
+}

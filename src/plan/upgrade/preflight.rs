@@ -1,0 +1,211 @@
+//! What must hold before the first node of a hop is touched; everything that does not is said at once, so that one visit mends all.
+
+use super::super::health;
+use super::super::versions::Leg;
+use super::super::view::{View, require};
+use crate::model::cluster::RunMode;
+use crate::model::{Component, Statement, Step, WaitingOn};
+use crate::release::{self, Condition, ConditionKind, ConfigHow, ConfigStep, MachineCheck};
+
+/// Disks fuller than this leave no room for what the new release writes (starrocks.md §11.2), in hundredths of a percent.
+const DISK_USED_MAX: u32 = 8_500;
+
+/// With more journal entries than this after the last image, something keeps the leader from making one (starrocks.md §5, §11.2).
+const JOURNAL_SINCE_IMAGE_MAX: u64 = 100_000;
+
+/// Everything that keeps the hop from beginning.
+pub(super) fn gates(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
+    let tolerant = view.consents("SkipHealthGates");
+    let mut waits = health::of_all(view);
+    waits.extend(health::of_group(view));
+    waits.extend(health::of_replicas(view));
+    if !tolerant {
+        waits.extend(tablets(view));
+        waits.extend(disks(view));
+        waits.extend(jobs(view));
+        waits.extend(checkpoint(view));
+    }
+    waits.extend(consents(view, leg));
+    waits.extend(conditions(view, leg).filter_map(|condition| incompatible(view, condition)));
+    waits
+}
+
+/// Statements that the edge asks for before the first node; idempotent, so that a lost one is simply sent again.
+pub(super) fn statements(view: &View<'_>, leg: &Leg) -> Vec<Step> {
+    let Some(leader) = view.leader() else { return Vec::new() };
+    let of = |text: &str| {
+        let (variable, value) = text.strip_prefix("SET GLOBAL ")?.split_once('=')?;
+        Some(Statement::SetGlobal { variable: variable.trim().to_owned(), value: value.trim().to_owned() })
+    };
+    leg.hop
+        .sql_before
+        .iter()
+        .filter_map(|step| of(&step.sql))
+        .map(|statement| Step::Execute { frontend: leader.name.clone(), statement })
+        .collect()
+}
+
+/// What the hop needs and the operator cannot see to: required conditions that only a person can judge, and lines of fe.conf.
+pub(super) fn for_people(view: &View<'_>, leg: &Leg) -> Vec<String> {
+    let stock = |check: &MachineCheck| matches!(check, MachineCheck::JdkAtLeast { .. });
+    let theirs = |condition: &&Condition| {
+        condition.kind == ConditionKind::Required && !condition.check.as_ref().is_some_and(|check| check.is_made() || stock(check))
+    };
+    let hop = format!("{} -> {}", leg.hop.from, leg.hop.to);
+    let conditions = conditions(view, leg).filter(theirs).map(|condition| format!("{hop}: {} ({})", condition.text, condition.code));
+    let config = &view.cluster.frontend.config;
+    let in_file = |step: &&ConfigStep| {
+        let wanted = matches!(step.how, ConfigHow::DynamicAndUsersFile | ConfigHow::UsersFile);
+        wanted && config.get(&step.key).is_none_or(|present| !present.trim().eq_ignore_ascii_case(&step.value))
+    };
+    let lines = leg.hop.frontend_config_before.iter().filter(in_file).map(|step| {
+        let why = step.why.trim_end_matches('.');
+        format!(
+            "{hop}: fe.conf should hold {} = {} until the hop is over ({why}); the operator does not write fe.conf",
+            step.key, step.value
+        )
+    });
+    conditions.chain(lines).collect()
+}
+
+fn conditions<'l>(view: &View<'_>, leg: &'l Leg) -> impl Iterator<Item = &'l Condition> + use<'l> {
+    let mode = match view.cluster.run_mode {
+        RunMode::SharedNothing => release::RunMode::SharedNothing,
+        RunMode::SharedData => release::RunMode::SharedData,
+    };
+    leg.hop.conditions.iter().filter(move |condition| condition.only_in.is_none_or(|only| only == mode))
+}
+
+fn tablets(view: &View<'_>) -> Option<WaitingOn> {
+    if view.cluster.run_mode == RunMode::SharedData || view.cluster.backend.is_none() {
+        return None;
+    }
+    match require(&view.observed.group.statistic, "SHOW PROC '/statistic'") {
+        Ok(statistic) if statistic.unhealthy == 0 && statistic.inconsistent == 0 => None,
+        Ok(statistic) => Some(WaitingOn::TabletsUnhealthy { unhealthy: statistic.unhealthy.max(statistic.inconsistent) }),
+        Err(wait) => Some(wait),
+    }
+}
+
+fn disks(view: &View<'_>) -> Vec<WaitingOn> {
+    let full = |used: u32| used >= DISK_USED_MAX;
+    let rows = view.node_rows(Component::Backend).into_iter().flatten();
+    rows.filter_map(|row| {
+        let used = row.max_disk_used_basis_points.filter(|used| full(*used))?;
+        Some(WaitingOn::DiskFull { pod: health::pod_label(&row.host), used_percent: used / 100 })
+    })
+    .collect()
+}
+
+fn checkpoint(view: &View<'_>) -> Option<WaitingOn> {
+    match require(&view.observed.group.journal_since_image, "starrocks_fe_meta_log_count in /metrics of the leader") {
+        Ok(entries) if *entries < JOURNAL_SINCE_IMAGE_MAX => None,
+        Ok(entries) => Some(WaitingOn::CheckpointOverdue { entries: *entries }),
+        Err(wait) => Some(wait),
+    }
+}
+
+fn jobs(view: &View<'_>) -> Option<WaitingOn> {
+    match require(&view.observed.group.running_jobs, "running jobs") {
+        Ok(jobs) if jobs.is_empty() => None,
+        Ok(jobs) => Some(WaitingOn::JobsRunning { jobs: jobs.clone() }),
+        Err(wait) => Some(wait),
+    }
+}
+
+fn consents(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
+    let mut waits = Vec::new();
+    let frontends = view.fleet(Component::Frontend).map_or(0, super::super::view::Fleet::live_replicas);
+    if leg.moves_frontends() && frontends < 3 && !view.consents("SingleFrontendOutage") {
+        waits.push(WaitingOn::ConsentNeeded {
+            consent: "SingleFrontendOutage".to_owned(),
+            detail: format!("with {frontends} frontend(s) nobody can query or load while one restarts"),
+        });
+    }
+    let keeps_tablets = view.cluster.backend.is_some() && view.cluster.run_mode == RunMode::SharedNothing;
+    if keeps_tablets && !view.consents("SingleReplicaTables") {
+        waits.extend(match require(&view.observed.group.single_replica_tables, "tables with a single replica") {
+            Ok(0) => None,
+            Ok(tables) => Some(WaitingOn::ConsentNeeded {
+                consent: "SingleReplicaTables".to_owned(),
+                detail: format!(
+                    "{tables} partitions of user tables have a single replica and are unavailable while their backend restarts"
+                ),
+            }),
+            Err(wait) => Some(wait),
+        });
+    }
+    waits
+}
+
+fn incompatible(view: &View<'_>, condition: &Condition) -> Option<WaitingOn> {
+    if condition.kind != ConditionKind::Required {
+        return None;
+    }
+    let (component, found) = match condition.check.as_ref()? {
+        MachineCheck::JavaOptsLint { jdk } => each(view, |config| java_opts_fault(config, *jdk))?,
+        MachineCheck::NoJavaOptsForOtherJdks => each(view, |config| {
+            let key = ["JAVA_OPTS_FOR_JDK_9", "JAVA_OPTS_FOR_JDK_11"].into_iter().find(|key| config(key).is_some())?;
+            Some(format!("{key} is set"))
+        })?,
+        MachineCheck::ConfigKeyRenamed { component, old, new } => {
+            let component = component_of(*component);
+            let prefix = old.strip_suffix('*');
+            let config = &view.cluster.workload(component)?.config;
+            let found = config.keys().find(|key| prefix.map_or(*key == old, |prefix| key.starts_with(prefix)))?;
+            (component, format!("{found} is now called {new}"))
+        }
+        MachineCheck::FrontendConfigEquals { key, value } => {
+            let present = view.cluster.frontend.config.get(key);
+            if present.is_some_and(|present| present.trim() == value) {
+                return None;
+            }
+            (Component::Frontend, format!("{key} must be {value}"))
+        }
+        _ => return None,
+    };
+    Some(WaitingOn::ConfigurationIncompatible { component, detail: format!("{found}. {} ({})", condition.text, condition.code) })
+}
+
+/// The first component in whose configuration something is found.
+fn each(view: &View<'_>, find: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<String>) -> Option<(Component, String)> {
+    view.cluster.workloads().find_map(|workload| {
+        let value = |key: &str| {
+            let by_env = workload.env.iter().find(|variable| variable.name == key).and_then(|variable| variable.value.clone());
+            workload.config.get(key).cloned().or(by_env)
+        };
+        Some((workload.component, find(&value)?))
+    })
+}
+
+/// An option in JAVA_OPTS with which the JDK does not start.
+fn java_opts_fault(config: &dyn Fn(&str) -> Option<String>, jdk: u32) -> Option<String> {
+    /// Collector and logging options that JDK 14 to 17 no longer know; an unknown -XX option stops the JVM.
+    const GONE_IN_17: [&str; 9] = [
+        "UseConcMarkSweepGC",
+        "UseParNewGC",
+        "CMS",
+        "UseCMS",
+        "PrintGCDateStamps",
+        "PrintGCTimeStamps",
+        "UseGCLogFileRotation",
+        "NumberOfGCLogFiles",
+        "GCLogFileSize",
+    ];
+    if config("JAVA_OPTS").is_none() || jdk < 17 {
+        return None;
+    }
+    let options = config("JAVA_OPTS")?;
+    let name = |option: &str| option.trim_matches('"').strip_prefix("-XX:").map(|rest| rest.trim_start_matches(['+', '-']).to_owned());
+    let fault =
+        options.split_whitespace().find(|option| name(option).is_some_and(|name| GONE_IN_17.iter().any(|gone| name.starts_with(gone))))?;
+    Some(format!("JAVA_OPTS holds {fault}, which JDK {jdk} refuses"))
+}
+
+const fn component_of(component: release::Component) -> Component {
+    match component {
+        release::Component::Frontend => Component::Frontend,
+        release::Component::Backend => Component::Backend,
+        release::Component::ComputeNode => Component::ComputeNode,
+    }
+}
