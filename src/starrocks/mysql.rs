@@ -1,0 +1,139 @@
+//! SQL over the MySQL text protocol with a deadline on everything; the only file that names the MySQL crate.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Value};
+use tokio::time::{Instant, timeout};
+
+use super::{CONNECT_TIMEOUT, Login, Rows, STATEMENT_TIMEOUT, SqlEndpoint, SqlError};
+
+/// `max_allowed_packet` of a frontend. The crate would otherwise ask for `@@socket`, which StarRocks does not know (real-fe.md §1).
+const MAX_ALLOWED_PACKET: usize = 33_554_432;
+/// `wait_timeout` of a frontend, in seconds.
+const WAIT_TIMEOUT: usize = 28_800;
+/// Idle connections are closed after this time: long enough for one pass, short enough not to outlive many pods.
+const IDLE: Duration = Duration::from_secs(20);
+/// Idle connections kept for one frontend and login.
+const MOST_IDLE: usize = 4;
+
+/// A MySQL client that keeps a connection for the few statements of one pass.
+#[derive(Default)]
+pub(super) struct MySqlClient {
+    idle: Mutex<BTreeMap<SqlEndpoint, Vec<Idle>>>,
+}
+
+struct Idle {
+    login: Login,
+    since: Instant,
+    connection: Conn,
+}
+
+impl std::fmt::Debug for MySqlClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("MySqlClient")
+    }
+}
+
+impl MySqlClient {
+    pub(super) async fn query(&self, at: &SqlEndpoint, login: &Login, sql: &str) -> Result<Rows, SqlError> {
+        let (mut connection, reused) = match self.take(at, login) {
+            Some(connection) => (connection, true),
+            None => (connect(at, login).await?, false),
+        };
+        let mut outcome = run(&mut connection, sql).await;
+        // A kept connection may have died with its frontend's last process; reads can simply be asked again.
+        if reused && outcome == Err(SqlError::Refused) && is_read(sql) {
+            connection = connect(at, login).await?;
+            outcome = run(&mut connection, sql).await;
+        }
+        match &outcome {
+            Ok(_) | Err(SqlError::Server { .. } | SqlError::NoBackend | SqlError::Election { .. }) => self.keep(at, login, connection),
+            // Cut off in the middle of an answer: what would come next on it is not the next answer.
+            Err(SqlError::Refused | SqlError::TimedOut | SqlError::Denied { .. } | SqlError::Protocol { .. }) => drop(connection),
+        }
+        outcome
+    }
+
+    fn take(&self, at: &SqlEndpoint, login: &Login) -> Option<Conn> {
+        let now = Instant::now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|_, connections| {
+            connections.retain(|kept| now.duration_since(kept.since) < IDLE);
+            !connections.is_empty()
+        });
+        let connections = idle.get_mut(at)?;
+        let position = connections.iter().rposition(|kept| kept.login == *login)?;
+        Some(connections.swap_remove(position).connection)
+    }
+
+    fn keep(&self, at: &SqlEndpoint, login: &Login, connection: Conn) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = idle.entry(at.clone()).or_default();
+        if connections.len() < MOST_IDLE {
+            connections.push(Idle { login: login.clone(), since: Instant::now(), connection });
+        }
+    }
+}
+
+async fn connect(at: &SqlEndpoint, login: &Login) -> Result<Conn, SqlError> {
+    let password = (!login.password.is_empty()).then(|| login.password.clone());
+    let options = OptsBuilder::default()
+        .ip_or_hostname(at.host.clone())
+        .tcp_port(at.port)
+        .user(Some(login.user.clone()))
+        .pass(password)
+        .prefer_socket(false)
+        .max_allowed_packet(Some(MAX_ALLOWED_PACKET))
+        .wait_timeout(Some(WAIT_TIMEOUT))
+        .tcp_keepalive(Some(Duration::from_secs(10)))
+        .stmt_cache_size(0);
+    match timeout(CONNECT_TIMEOUT, Conn::new(options)).await {
+        Ok(connected) => connected.map_err(translate),
+        Err(_) => Err(SqlError::TimedOut),
+    }
+}
+
+async fn run(connection: &mut Conn, sql: &str) -> Result<Rows, SqlError> {
+    let answer = async {
+        let mut result = connection.query_iter(sql).await?;
+        let columns = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
+        let rows = result.collect::<mysql_async::Row>().await?;
+        result.drop_result().await?;
+        Ok(Rows { columns, rows: rows.into_iter().map(|row| row.unwrap_raw().into_iter().map(text).collect()).collect() })
+    };
+    match timeout(STATEMENT_TIMEOUT, answer).await {
+        Ok(answer) => answer.map_err(translate),
+        Err(_) => Err(SqlError::TimedOut),
+    }
+}
+
+fn is_read(sql: &str) -> bool {
+    ["SELECT ", "SHOW ", "ADMIN SHOW "].iter().any(|start| sql.starts_with(start))
+}
+
+fn text(cell: Option<Value>) -> Option<String> {
+    match cell? {
+        Value::NULL => None,
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        // The text protocol sends bytes only; the crate's type has more.
+        Value::Int(number) => Some(number.to_string()),
+        Value::UInt(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Double(number) => Some(number.to_string()),
+        other @ (Value::Date(..) | Value::Time(..)) => Some(other.as_sql(false).trim_matches('\'').to_owned()),
+    }
+}
+
+fn translate(error: Error) -> SqlError {
+    match error {
+        Error::Server(error) => SqlError::from_server(error.code, error.message),
+        Error::Io(IoError::Io(_)) | Error::Driver(DriverError::ConnectionClosed) => SqlError::Refused,
+        other => SqlError::Protocol { text: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests;
