@@ -1,0 +1,67 @@
+//! What one frontend, asked on its own address, says of itself.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ask::{Asker, Frontend, unreadable};
+use crate::model::starrocks::FrontendReport;
+use crate::model::{Answer, FrontendSetting, Query, Silence};
+use crate::starrocks::parse;
+
+/// How much of the pass a single frontend may use for itself, so that a hanging one leaves time to ask another about the group.
+pub(super) const SHARE: Duration = Duration::from_secs(4);
+
+/// Path that says whether a frontend serves.
+const BOOTSTRAP: &str = "/api/bootstrap";
+/// Path that tells journal and image positions.
+const SHOW_HA: &str = "/api/show_meta_info?action=SHOW_HA";
+
+/// Asks a frontend for its version, readiness and settings, and for its image when `with_availability`.
+pub(super) async fn report(asker: &Asker<'_>, at: &Frontend, with_availability: bool) -> FrontendReport {
+    let own = Asker { deadline: asker.deadline.min(Instant::now() + SHARE), ..*asker };
+    let by_sql = async {
+        let version = version(&own, at).await;
+        // One silence is enough: six more questions would only wait as long.
+        let settings = match version.silence() {
+            Some(silence) => Answer::Failed(silence.clone()),
+            None => settings(&own, at).await.into(),
+        };
+        (version, settings)
+    };
+    let by_http = async {
+        let serving = serving(&own, at).await;
+        let availability = match (with_availability, serving.silence()) {
+            (false, _) => Answer::NotAsked,
+            (true, Some(silence)) => Answer::Failed(silence.clone()),
+            (true, None) => availability(&own, at).await.into(),
+        };
+        (serving, availability)
+    };
+    let ((version, settings), (serving, availability)) = tokio::join!(by_sql, by_http);
+    FrontendReport { version, serving, settings, availability }
+}
+
+async fn version(asker: &Asker<'_>, at: &Frontend) -> Answer<String> {
+    let answer = asker.query(at, &Query::VersionComment).await;
+    answer.and_then(|rows| parse::single_text(&rows).map_err(|error| unreadable(&error))).into()
+}
+
+async fn settings(asker: &Asker<'_>, at: &Frontend) -> Result<std::collections::BTreeMap<String, String>, Silence> {
+    let mut found = Vec::new();
+    for setting in FrontendSetting::ALL {
+        let rows = asker.query(at, &Query::ShowFrontendConfig(setting)).await?;
+        found.push((setting, parse::setting(&rows, setting).map_err(|error| unreadable(&error))?));
+    }
+    Ok(parse::settings(found))
+}
+
+async fn serving(asker: &Asker<'_>, at: &Frontend) -> Answer<bool> {
+    let answer = asker.get(at, BOOTSTRAP).await;
+    answer.and_then(|answer| parse::bootstrap(&answer).map_err(|error| unreadable(&error))).into()
+}
+
+async fn availability(asker: &Asker<'_>, at: &Frontend) -> Result<crate::model::starrocks::Availability, Silence> {
+    let answer = asker.get(at, SHOW_HA).await?;
+    parse::availability(&answer).map_err(|error| unreadable(&error))
+}

@@ -1,0 +1,18 @@
+//! The only reader: Kubernetes caches and StarRocks answers in, one `Observed` snapshot out. Never writes and never decides.
+
+mod ask;
+mod caches;
+mod depth;
+mod frontend;
+mod group;
+mod lookups;
+mod project;
+mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+pub use caches::{Caches, ClusterName, Entry, Place, Projection, Revision, Watched};
+pub use lookups::{LookupError, config_maps, login};
+pub use project::{cluster_of_labels, project_claim, project_object, project_pod};
+pub use snapshot::observe;

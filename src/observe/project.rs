@@ -1,0 +1,193 @@
+//! Live Kubernetes objects in, the small part that decisions need out; what is left out is never stored.
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, PersistentVolumeClaim, Pod as LivePod, PodCondition, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::{Map, Value};
+
+use crate::model::Timestamp;
+use crate::model::component::{COMPONENT_LABEL, Component, OWNER_LABEL, ordinal};
+use crate::model::observed::{Claim, LiveObject, Ownership, Pod, PodProblem};
+
+/// Annotations that repeat the whole object: kubectl's, and the one of the former operator.
+const COPIES: [&str; 2] = ["kubectl.kubernetes.io/last-applied-configuration", "starrocks.kubernetes.operator/last-applied-configuration"];
+
+/// What of `metadata` is kept in a live object's body.
+const KEPT_METADATA: [&str; 4] = ["labels", "annotations", "generation", "finalizers"];
+
+/// Reasons for which a container waits and that waiting alone does not mend.
+const STUCK: [&str; 13] = [
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImageInspectError",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "PostStartHookError",
+    "PreCreateHookError",
+    "RegistryUnavailable",
+    "RunContainerError",
+    "SignatureValidationFailed",
+];
+
+/// The name of the cluster that an object, pod or claim belongs to by its labels: objects carry the cluster's name, pods and
+/// claims the workload's.
+pub fn cluster_of_labels(metadata: &ObjectMeta, is_object: bool) -> Option<String> {
+    let labels = metadata.labels.as_ref()?;
+    let owner = labels.get(OWNER_LABEL)?;
+    if is_object {
+        return Some(owner.clone());
+    }
+    let component = Component::from_label(labels.get(COMPONENT_LABEL)?)?;
+    let cluster = owner.strip_suffix(component.label())?.strip_suffix('-')?;
+    (!cluster.is_empty()).then(|| cluster.to_owned())
+}
+
+/// UID of the controller among an object's owners.
+pub(super) fn controller_uid(object: &Value) -> Option<&str> {
+    let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
+    let controller = owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
+    controller.get("uid")?.as_str()
+}
+
+/// Whose an object with this controller is, for the cluster with `owner_uid`.
+pub(super) fn ownership(controller_uid: Option<&str>, owner_uid: &str) -> Ownership {
+    match controller_uid {
+        None => Ownership::Orphan,
+        Some(uid) if uid == owner_uid => Ownership::Ours,
+        Some(_) => Ownership::Foreign,
+    }
+}
+
+/// An owned object without managed fields, copies of itself and the parts of metadata that no decision needs.
+pub fn project_object(object: &Value, owner_uid: &str) -> LiveObject {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    LiveObject {
+        uid: text("/metadata/uid"),
+        resource_version: text("/metadata/resourceVersion"),
+        ownership: ownership(controller_uid(object), owner_uid),
+        deleting: object.pointer("/metadata/deletionTimestamp").is_some_and(|moment| !moment.is_null()),
+        body: body(object),
+    }
+}
+
+fn body(object: &Value) -> Value {
+    let mut body: Map<String, Value> = object
+        .as_object()
+        .map(|fields| {
+            let kept = fields.iter().filter(|(field, _)| !["apiVersion", "kind", "metadata"].contains(&field.as_str()));
+            kept.map(|(field, value)| (field.clone(), value.clone())).collect()
+        })
+        .unwrap_or_default();
+    let mut metadata = Map::new();
+    for key in KEPT_METADATA {
+        if let Some(value) = object.pointer("/metadata").and_then(|metadata| metadata.get(key)) {
+            metadata.insert(key.to_owned(), value.clone());
+        }
+    }
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.retain(|key, _| !COPIES.contains(&key.as_str()));
+    }
+    body.insert("metadata".to_owned(), Value::Object(metadata));
+    Value::Object(body)
+}
+
+/// A pod as far as decisions need it; `None` for a pod that carries no component label of ours.
+pub fn project_pod(pod: &LivePod) -> Option<Pod> {
+    let metadata = &pod.metadata;
+    let label = |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key));
+    let component = Component::from_label(label(COMPONENT_LABEL)?)?;
+    let name = metadata.name.clone()?;
+    let status = pod.status.clone().unwrap_or_default();
+    let containers = pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    let main = containers.iter().find(|container| container.name == component.container()).or_else(|| containers.first());
+    let statuses = status.container_statuses.as_deref().unwrap_or_default();
+    let main_status = main.and_then(|main| statuses.iter().find(|status| status.name == main.name));
+    let ready = condition(&status, "Ready").is_some_and(|condition| condition.status == "True");
+    Some(Pod {
+        ordinal: if component == Component::FrontendProxy { None } else { ordinal(&name) },
+        uid: metadata.uid.clone().unwrap_or_default(),
+        component,
+        revision: label("controller-revision-hash").cloned().unwrap_or_default(),
+        image: main.and_then(|main| main.image.clone()).unwrap_or_default(),
+        ip: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
+        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        created: metadata.creation_timestamp.as_ref().map(moment).unwrap_or_default(),
+        started: main_status.and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.as_ref()).map(moment),
+        ready,
+        running: statuses.len() >= containers.len().max(1) && statuses.iter().all(is_running),
+        deleting: metadata.deletion_timestamp.is_some(),
+        restarts: main_status.map_or(0, |status| status.restart_count),
+        problem: if ready { None } else { problem(&status) },
+        failed: status.phase.as_deref() == Some("Failed"),
+        name,
+    })
+}
+
+/// A claim of a pod.
+pub fn project_claim(claim: &PersistentVolumeClaim) -> Claim {
+    Claim {
+        uid: claim.metadata.uid.clone().unwrap_or_default(),
+        bound: claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound"),
+        created: claim.metadata.creation_timestamp.as_ref().map(moment).unwrap_or_default(),
+    }
+}
+
+fn moment(time: &Time) -> Timestamp {
+    Timestamp::from_millis(time.0.as_millisecond())
+}
+
+fn is_running(status: &ContainerStatus) -> bool {
+    status.state.as_ref().is_some_and(|state| state.running.is_some())
+}
+
+fn condition<'a>(status: &'a PodStatus, name: &str) -> Option<&'a PodCondition> {
+    status.conditions.as_ref()?.iter().find(|condition| condition.type_ == name)
+}
+
+fn problem(status: &PodStatus) -> Option<PodProblem> {
+    whole_pod_problem(status).or_else(|| {
+        let init = status.init_container_statuses.iter().flatten();
+        let containers = status.container_statuses.iter().flatten();
+        let problems: Vec<PodProblem> = init.chain(containers).filter_map(container_problem).collect();
+        // What a person must mend is said before what passes by itself.
+        problems.iter().find(|problem| problem.stuck).or_else(|| problems.first()).cloned()
+    })
+}
+
+fn whole_pod_problem(status: &PodStatus) -> Option<PodProblem> {
+    let message = || status.message.clone().unwrap_or_default();
+    if status.phase.as_deref() == Some("Failed") {
+        let reason = status.reason.clone().unwrap_or_else(|| "Failed".to_owned());
+        return Some(PodProblem { reason, message: message(), stuck: true });
+    }
+    if let Some(reason) = status.reason.clone().filter(|reason| !reason.is_empty()) {
+        return Some(PodProblem { reason, message: message(), stuck: false });
+    }
+    let scheduled = condition(status, "PodScheduled").filter(|condition| condition.status == "False")?;
+    let reason = scheduled.reason.clone().unwrap_or_else(|| "NotScheduled".to_owned());
+    Some(PodProblem { stuck: reason == "Unschedulable", reason, message: scheduled.message.clone().unwrap_or_default() })
+}
+
+fn container_problem(status: &ContainerStatus) -> Option<PodProblem> {
+    let state = status.state.as_ref()?;
+    if let Some(waiting) = &state.waiting {
+        let reason = waiting.reason.clone().unwrap_or_else(|| "Waiting".to_owned());
+        let words = waiting.message.clone().unwrap_or_default();
+        let message =
+            [words, last_words(status.last_state.as_ref())].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        return Some(PodProblem { stuck: STUCK.contains(&reason.as_str()), reason, message });
+    }
+    let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
+    let reason = ended.reason.clone().unwrap_or_else(|| "Error".to_owned());
+    Some(PodProblem { reason, message: last_words(Some(state)), stuck: false })
+}
+
+fn last_words(state: Option<&ContainerState>) -> String {
+    let Some(ended) = state.and_then(|state| state.terminated.as_ref()) else { return String::new() };
+    let reason = ended.reason.as_deref().unwrap_or("ended");
+    let message = ended.message.as_deref().map(str::trim).filter(|message| !message.is_empty());
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    format!("last run: {reason}, exit code {}{message}", ended.exit_code)
+}

@@ -1,0 +1,58 @@
+//! One snapshot of a cluster: what the caches hold, and what its frontends answer within ten seconds.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::ask::{Asker, Frontend};
+use super::caches::{Caches, Place};
+use super::depth::Depth;
+use super::{frontend, group};
+use crate::api::{OperationPhase, StarRocksClusterStatus};
+use crate::model::{Cluster, Component, Observed, Silence, Timestamp};
+use crate::starrocks::{Login, StarRocks};
+
+/// How long a pass may ask. A hanging cluster then delays nobody but itself, and itself not for long.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Observes a cluster. Without a running frontend nothing is asked; without a login every question has failed for the reason given.
+pub async fn observe(
+    cluster: &Cluster,
+    caches: &Caches,
+    starrocks: &dyn StarRocks,
+    login: &Result<Login, Silence>,
+    status: &StarRocksClusterStatus,
+    now: Timestamp,
+) -> Observed {
+    let place = Place { namespace: cluster.namespace.clone(), name: cluster.name.clone() };
+    let belongings = caches.belongings(&place, &cluster.uid);
+    let mut observed = Observed { status: status.clone(), ..Observed::empty(now) };
+    observed.objects = belongings.objects;
+    observed.pods = belongings.pods;
+    observed.claims = belongings.claims;
+
+    let ports = (cluster.frontend.query_port(), cluster.frontend.http_port());
+    let mut running: Vec<Frontend> =
+        observed.pods_of(Component::Frontend).filter_map(|pod| Frontend::in_pod(pod, ports.0, ports.1)).collect();
+    let asker = Asker { starrocks, login, deadline: Instant::now() + DEADLINE };
+    let with_availability = awaits_image(status);
+    let reports = join_all(running.iter().map(|at| frontend::report(&asker, at, with_availability))).await;
+    observed.frontends = running.iter().map(|at| at.pod.clone()).zip(reports).collect();
+
+    // Whoever does not even tell its own version will not tell about the group.
+    let unanswered = observed.frontends.iter().find_map(|(pod, report)| Some((pod.clone(), report.version.silence()?.clone())));
+    running.retain(|at| observed.frontends.get(&at.pod).is_some_and(|report| report.version.known().is_some()));
+    let depth = Depth::of(cluster, status, &observed.pods);
+    observed.group = match unanswered {
+        Some((pod, silence)) if running.is_empty() => group::silent(pod, &silence),
+        _ => group::report(&asker, &running, &depth, now).await,
+    };
+    observed
+}
+
+/// Image and journal positions matter before the first node of a hop is touched and for the closing image; asking for them at other times costs HTTP workers.
+fn awaits_image(status: &StarRocksClusterStatus) -> bool {
+    let phase = status.operation.as_ref().map(|operation| &operation.phase);
+    matches!(phase, Some(OperationPhase::Preflight | OperationPhase::Image | OperationPhase::Finish))
+}

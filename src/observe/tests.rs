@@ -1,0 +1,384 @@
+//! Promises of the snapshot: who is asked what, what silence becomes, and what of each live object is kept.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod as LivePod};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::*;
+use crate::api::{Operation, OperationPhase, StarRocksCluster, StarRocksClusterStatus};
+use crate::model::cluster::Conventions;
+use crate::model::starrocks::{FrontendRole, RoutineLoadState};
+use crate::model::{Answer, Cluster, Component, FrontendSetting, ObjectKind, Observed, Ownership, Silence, SilenceKind, Timestamp};
+use crate::starrocks::{HttpAnswer, HttpEndpoint, HttpError, Login, Rows, SqlEndpoint, SqlError, StarRocks};
+use crate::validate::{References, validate};
+
+const FRONTENDS: [&str; 9] = ["IP", "EditLogPort", "QueryPort", "Role", "Join", "Alive", "LastHeartbeat", "StartTime", "Version"];
+
+/// Frontends by address: each answers, hangs, or fails in its own way.
+#[derive(Default)]
+struct Fake {
+    behaviour: BTreeMap<String, Behaviour>,
+    answers: BTreeMap<String, Rows>,
+    asked: Mutex<Vec<(String, String)>>,
+}
+
+#[derive(Clone)]
+enum Behaviour {
+    Fails(SqlError),
+    Hangs,
+    /// Answers for itself; what is forwarded to the leader meets an election.
+    Leaderless,
+}
+
+#[async_trait]
+impl StarRocks for Fake {
+    async fn query(&self, at: &SqlEndpoint, _: &Login, sql: &str) -> Result<Rows, SqlError> {
+        self.asked.lock().expect("no panic").push((at.host.clone(), sql.to_owned()));
+        match self.behaviour.get(&at.host) {
+            Some(Behaviour::Fails(error)) => return Err(error.clone()),
+            Some(Behaviour::Hangs) => std::future::pending().await,
+            Some(Behaviour::Leaderless) if sql == "SHOW FRONTENDS" => {
+                return Err(SqlError::from_server(1064, "java.net.ConnectException: Connection refused"));
+            }
+            Some(Behaviour::Leaderless) | None => {}
+        }
+        self.answers.get(sql).cloned().ok_or_else(|| SqlError::from_server(1064, format!("no answer to {sql}")))
+    }
+
+    async fn get(&self, at: &HttpEndpoint, path: &str) -> Result<HttpAnswer, HttpError> {
+        self.asked.lock().expect("no panic").push((at.host.clone(), path.to_owned()));
+        if matches!(self.behaviour.get(&at.host), Some(Behaviour::Hangs)) {
+            return std::future::pending().await;
+        }
+        let body = if path == "/metrics" {
+            "starrocks_fe_max_journal_id 34\nstarrocks_fe_meta_log_count 7\n"
+        } else if path.contains("SHOW_HA") {
+            r#"{"role":"LEADER","current_journal_id":"34","last_checkpoint_version":"0"}"#
+        } else {
+            r#"{"status":"OK"}"#
+        };
+        Ok(HttpAnswer { status: 200, body: body.to_owned() })
+    }
+}
+
+fn answers() -> BTreeMap<String, Rows> {
+    let setting = |key: &str| Rows::from_texts(&["Key", "AliasNames", "Value"], &[&[key, "[]", "500"]]);
+    let mut answers: BTreeMap<String, Rows> = crate::model::FrontendSetting::ALL
+        .iter()
+        .map(|each| (format!("ADMIN SHOW FRONTEND CONFIG LIKE '{}'", each.key()), setting(each.key())))
+        .collect();
+    let row = |host: &'static str, role: &'static str| {
+        [host, "9010", "9030", role, "true", "true", "2026-11-23 23:30:09", "2026-11-23 23:28:46", "3.5.0-7b3a469"]
+    };
+    let frontends = Rows::from_texts(&FRONTENDS, &[&row("c-fe-0.x", "LEADER"), &row("c-fe-1.x", "FOLLOWER")]);
+    let backends = Rows::from_texts(
+        &["BackendId", "IP", "HeartbeatPort", "Alive", "LastHeartbeat", "LastStartTime", "Version"],
+        &[&["10002", "c-be-0.x", "9050", "true", "2026-11-23 23:30:08", "2026-11-23 23:29:00", "3.5.0-7b3a469"]],
+    );
+    let statistic =
+        Rows::from_texts(&["DbId", "DbName", "TabletNum", "UnhealthyTabletNum"], &[&["1", "b1", "6", "0"], &["2", "empty", "0", "0"]]);
+    answers.insert("SELECT @@version_comment".to_owned(), Rows::from_texts(&["@@version_comment"], &[&["3.5.0-7b3a469"]]));
+    answers.insert("SHOW FRONTENDS".to_owned(), frontends);
+    answers.insert("SHOW BACKENDS".to_owned(), backends);
+    answers.insert("SHOW COMPUTE NODES".to_owned(), Rows::from_texts(&["ComputeNodeId", "IP", "Alive"], &[]));
+    answers.insert("SHOW PROC '/statistic'".to_owned(), statistic);
+    answers
+}
+
+fn cluster() -> Cluster {
+    let resource: StarRocksCluster = serde_json::from_value(json!({
+        "apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster",
+        "metadata": { "name": "c", "namespace": "n", "uid": "cluster-uid" },
+        "spec": { "version": "3.5.9", "starRocksFeSpec": { "replicas": 3 }, "starRocksBeSpec": { "replicas": 3 } },
+    }))
+    .expect("a resource");
+    validate(&resource, &References::default(), &Conventions::default()).expect("valid")
+}
+
+fn live_pod(name: &str, component: &str, ip: &str, running: bool) -> LivePod {
+    let image = cluster().workload(Component::Frontend).map(|workload| workload.image.to_string()).unwrap_or_default();
+    let state = if running {
+        json!({ "running": { "startedAt": "2026-11-23T15:28:40Z" } })
+    } else {
+        json!({ "waiting": { "reason": "ContainerCreating" } })
+    };
+    serde_json::from_value(json!({
+        "metadata": {
+            "name": name, "namespace": "n", "uid": format!("uid-of-{name}"), "resourceVersion": "7", "creationTimestamp": "2026-11-23T15:28:30Z",
+            "labels": {
+                "app.kubernetes.io/component": component, "app.starrocks.ownerreference/name": format!("c-{component}"),
+                "controller-revision-hash": "c-fe-abc",
+            },
+        },
+        "spec": { "containers": [{ "name": component, "image": image }, { "name": "sidecar", "image": "x" }] },
+        "status": {
+            "phase": if running { "Running" } else { "Pending" }, "podIP": ip,
+            "conditions": [{ "type": "Ready", "status": if running { "True" } else { "False" } }],
+            "containerStatuses": [
+                { "name": component, "image": "", "imageID": "", "ready": running, "restartCount": 2, "state": state },
+                { "name": "sidecar", "image": "", "imageID": "", "ready": running, "restartCount": 0, "state": { "running": {} } },
+            ],
+        },
+    }))
+    .expect("a pod")
+}
+
+fn caches(frontends: &[(&str, &str, bool)]) -> Caches {
+    let caches = Caches::new();
+    for (name, ip, running) in frontends {
+        caches.put(Watched::Pod, "", Entry::from_pod(&live_pod(name, "fe", ip, *running)).expect("ours"));
+    }
+    caches
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-23T15:30:12Z").unwrap_or_default()
+}
+
+async fn seen(fake: &Fake, caches: &Caches, status: &StarRocksClusterStatus) -> Observed {
+    observe(&cluster(), caches, fake, &Ok(Login::root()), status, now()).await
+}
+
+fn fake(behaviour: &[(&str, Behaviour)]) -> Fake {
+    Fake {
+        behaviour: behaviour.iter().map(|(host, how)| ((*host).to_owned(), how.clone())).collect(),
+        answers: answers(),
+        asked: Mutex::default(),
+    }
+}
+
+const THREE: [(&str, &str, bool); 3] = [("c-fe-0", "10.0.0.1", true), ("c-fe-1", "10.0.0.2", true), ("c-fe-2", "10.0.0.3", true)];
+
+#[tokio::test]
+async fn nobody_is_asked_while_no_frontend_runs() {
+    let fake = fake(&[]);
+    let observed = seen(&fake, &caches(&[("c-fe-0", "10.0.0.1", false)]), &StarRocksClusterStatus::default()).await;
+    assert!(fake.asked.lock().expect("no panic").is_empty());
+    assert_eq!(observed.group, crate::model::starrocks::GroupReport::default());
+    assert_eq!(observed.pods.len(), 1);
+}
+
+#[tokio::test]
+async fn each_frontend_is_asked_for_itself_and_one_for_the_group_in_utc() {
+    let fake = fake(&[]);
+    let observed = seen(&fake, &caches(&THREE), &StarRocksClusterStatus::default()).await;
+    assert_eq!(observed.frontends.len(), 3);
+    for report in observed.frontends.values() {
+        assert_eq!(report.version, Answer::Known("3.5.0-7b3a469".to_owned()));
+        assert_eq!((report.serving.clone(), report.availability.clone()), (Answer::Known(true), Answer::NotAsked));
+        assert_eq!(report.settings.known().map(BTreeMap::len), Some(FrontendSetting::ALL.len()));
+    }
+    let frontends = observed.group.frontends.known().expect("answered");
+    assert_eq!(frontends[0].role, FrontendRole::Leader);
+    assert_eq!(frontends[0].start_time, Timestamp::parse("2026-11-23T15:28:46Z"));
+    assert_eq!(observed.group.backends.known().expect("answered")[0].last_heartbeat, Timestamp::parse("2026-11-23T15:30:08Z"));
+    assert_eq!(observed.group.replicas, Answer::NotAsked);
+    assert_eq!(fake.asked.lock().expect("no panic").iter().filter(|(_, sql)| sql == "SHOW FRONTENDS").count(), 1);
+}
+
+#[tokio::test]
+async fn the_group_is_asked_through_a_frontend_that_answers() {
+    let fake = fake(&[("10.0.0.1", Behaviour::Fails(SqlError::Refused))]);
+    let observed = seen(&fake, &caches(&THREE), &StarRocksClusterStatus::default()).await;
+    assert_eq!(observed.group.asked.as_deref(), Some("c-fe-1"));
+    assert_eq!(observed.frontends["c-fe-0"].version.silence().map(|silence| silence.kind), Some(SilenceKind::Refused));
+}
+
+#[tokio::test]
+async fn an_election_is_told_as_an_election_when_all_have_been_asked() {
+    let fake = fake(&THREE.map(|(_, ip, _)| (ip, Behaviour::Leaderless)));
+    let observed = seen(&fake, &caches(&THREE), &StarRocksClusterStatus::default()).await;
+    assert_eq!(observed.group.frontends.silence().map(|silence| silence.kind), Some(SilenceKind::Election));
+    assert_eq!(observed.group.backends.silence().map(|silence| silence.kind), Some(SilenceKind::Election));
+    assert!(observed.frontends.values().all(|report| report.version.known().is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn frontends_that_hang_cost_ten_seconds_at_most() {
+    let start = Instant::now();
+    let one = fake(&[("10.0.0.1", Behaviour::Hangs)]);
+    let observed = seen(&one, &caches(&THREE), &StarRocksClusterStatus::default()).await;
+    assert!(observed.group.frontends.known().is_some());
+    let all = fake(&THREE.map(|(_, ip, _)| (ip, Behaviour::Hangs)));
+    let middle = Instant::now();
+    let observed = seen(&all, &caches(&THREE), &StarRocksClusterStatus::default()).await;
+    assert_eq!(observed.group.frontends.silence().map(|silence| silence.kind), Some(SilenceKind::TimedOut));
+    assert!(middle - start <= Duration::from_secs(10) && middle.elapsed() <= Duration::from_secs(11));
+}
+
+#[tokio::test]
+async fn a_missing_login_fails_every_sql_question_without_asking() {
+    let fake = fake(&[]);
+    let missing = Silence { kind: SilenceKind::Denied, message: "key password of Secret s does not exist".to_owned() };
+    let observed = observe(&cluster(), &caches(&THREE), &fake, &Err(missing.clone()), &StarRocksClusterStatus::default(), now()).await;
+    assert_eq!(observed.group.frontends.silence(), Some(&missing));
+    assert!(fake.asked.lock().expect("no panic").iter().all(|(_, question)| question.starts_with("/api/")));
+}
+
+#[tokio::test]
+async fn routine_loads_and_the_journal_of_the_leader_are_asked_about_before_a_hop_and_loads_after_it() {
+    let mut fake = fake(&[]);
+    let jobs = Rows::from_texts(&["Id", "Name", "State"], &[&["1", "a", "RUNNING"], &["2", "b", "PAUSED"], &["3", "c", "UNSTABLE"]]);
+    fake.answers.insert("SHOW DATABASES".to_owned(), Rows::from_texts(&["Database"], &[&["sys"], &["b1"]]));
+    fake.answers.insert("SHOW ROUTINE LOAD FROM `b1`".to_owned(), jobs);
+    let at = |phase: OperationPhase| {
+        let routine_loads = vec![crate::api::RoutineLoadMark::default()];
+        let operation = Operation { kind: crate::api::OperationKind::Upgrade, phase, routine_loads, ..Operation::default() };
+        StarRocksClusterStatus { operation: Some(operation), ..StarRocksClusterStatus::default() }
+    };
+    let observed = seen(&fake, &caches(&THREE), &at(OperationPhase::Preflight)).await;
+    let told: Vec<(String, RoutineLoadState)> =
+        observed.group.routine_loads.known().unwrap().iter().map(|job| (job.name.clone(), job.state)).collect();
+    let expected = [("a", RoutineLoadState::Active), ("b", RoutineLoadState::Paused), ("c", RoutineLoadState::Active)];
+    assert_eq!(told, expected.map(|(name, state)| (name.to_owned(), state)));
+    assert_eq!(observed.group.journal_since_image, Answer::Known(7));
+    let asked = fake.asked.lock().expect("no panic").iter().filter(|(_, question)| question == "/metrics").count();
+    assert_eq!(asked, 1, "only the leader");
+    let observed = seen(&fake, &caches(&THREE), &at(OperationPhase::Thaw)).await;
+    assert!(observed.group.routine_loads.known().is_some());
+    assert_eq!(observed.group.journal_since_image, Answer::NotAsked);
+}
+
+#[tokio::test]
+async fn tables_and_images_are_asked_about_while_an_operation_is_on() {
+    let mut fake = fake(&[]);
+    let one = |text: &str| Rows::from_texts(&["x"], &[&[text]]);
+    let troubled = Rows::from_texts(&["ReplicaId", "Status"], &[&["1", "DEAD"], &["2", "MISSING"]]);
+    let ended = Rows::from_texts(&["JobId", "SnapshotName", "State"], &[&["1", "s1", "FINISHED"]]);
+    let running = Rows::from_texts(&["JobId", "TableName", "State"], &[&["1", "t1", "RUNNING"]]);
+    fake.answers.extend([
+        ("SHOW DATABASES".to_owned(), Rows::from_texts(&["Database"], &[&["information_schema"], &["_statistics_"], &["b1"], &["empty"]])),
+        ("SHOW TABLES FROM `b1`".to_owned(), Rows::from_texts(&["Tables_in_b1"], &[&["t1"], &["v1"]])),
+        ("ADMIN SHOW REPLICA STATUS FROM `b1`.`t1` WHERE STATUS != 'OK'".to_owned(), troubled),
+        (
+            "SELECT COUNT(*) FROM information_schema.partitions_meta WHERE REPLICATION_NUM = 1 AND DB_NAME <> '_statistics_'".to_owned(),
+            one("2"),
+        ),
+    ]);
+    for database in ["b1", "empty"] {
+        fake.answers.insert(format!("SHOW BACKUP FROM `{database}`"), ended.clone());
+        fake.answers.insert(format!("SHOW RESTORE FROM `{database}`"), ended.clone());
+        fake.answers.insert(format!("SHOW ALTER TABLE COLUMN FROM `{database}`"), running.clone());
+    }
+    let operation = Operation { phase: OperationPhase::Image, ..Operation::default() };
+    let status = StarRocksClusterStatus { operation: Some(operation), ..StarRocksClusterStatus::default() };
+    let observed = seen(&fake, &caches(&THREE), &status).await;
+    // The view has no replicas: the fake refuses it in words that do not say so, hence the answer is unknown and never zero.
+    assert_eq!(observed.group.replicas.silence().map(|silence| silence.kind), Some(SilenceKind::Rejected));
+    assert_eq!(observed.group.single_replica_tables, Answer::Known(2));
+    let jobs = vec!["schema change of b1.t1".to_owned(), "schema change of empty.t1".to_owned()];
+    assert_eq!(observed.group.running_jobs, Answer::Known(jobs));
+    assert_eq!(observed.frontends["c-fe-0"].availability.known().map(|known| known.current_journal_id), Some(34));
+
+    assert_eq!((observed.group.routine_loads, observed.group.journal_since_image), (Answer::NotAsked, Answer::NotAsked));
+
+    let refusal = "ADMIN SHOW REPLICA STATUS FROM `b1`.`v1` WHERE STATUS != 'OK'".to_owned();
+    fake.answers.insert(refusal, Rows::from_texts(&["Status"], &[]));
+    let observed = seen(&fake, &caches(&THREE), &status).await;
+    let trouble = observed.group.replicas.known().expect("known");
+    assert_eq!((trouble.troubled, trouble.example.as_deref()), (2, Some("b1.t1")));
+}
+
+#[test]
+fn a_pod_is_reduced_to_what_decisions_need() {
+    let pod = project_pod(&live_pod("c-fe-2", "fe", "10.0.0.3", true)).expect("ours");
+    assert_eq!((pod.component, pod.ordinal, pod.restarts), (Component::Frontend, Some(2), 2));
+    assert_eq!((pod.ready, pod.running, pod.deleting, pod.problem.is_none()), (true, true, false, true));
+    assert_eq!(pod.started, Timestamp::parse("2026-11-23T15:28:40Z"));
+    assert_eq!(pod.revision, "c-fe-abc");
+}
+
+#[test]
+fn a_pod_that_needs_a_person_is_told_from_one_that_is_starting() {
+    let with = |state: Value, last: Value| {
+        let mut pod = live_pod("c-fe-0", "fe", "", false);
+        let status =
+            pod.status.as_mut().and_then(|status| status.container_statuses.as_mut()).map(|statuses| &mut statuses[0]).expect("one");
+        status.state = serde_json::from_value(state).ok();
+        status.last_state = serde_json::from_value(last).ok();
+        project_pod(&pod).expect("ours").problem.expect("a problem")
+    };
+    assert!(!with(json!({ "waiting": { "reason": "ContainerCreating" } }), json!({})).stuck);
+    assert!(with(json!({ "waiting": { "reason": "ImagePullBackOff", "message": "not found" } }), json!({})).stuck);
+    let crashed = with(
+        json!({ "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 40s" } }),
+        json!({ "terminated": { "exitCode": 255, "reason": "Error", "message": "bad journal\n" } }),
+    );
+    assert!(crashed.stuck);
+    assert_eq!(crashed.message, "back-off 40s; last run: Error, exit code 255: bad journal");
+
+    let mut unscheduled = live_pod("c-fe-0", "fe", "", false);
+    unscheduled.status = serde_json::from_value(json!({
+        "phase": "Pending",
+        "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available" }],
+    }))
+    .ok();
+    let problem = project_pod(&unscheduled).and_then(|pod| pod.problem).expect("a problem");
+    assert_eq!((problem.reason.as_str(), problem.stuck), ("Unschedulable", true));
+}
+
+fn service(name: &str, controller: Option<&str>) -> Value {
+    let owners: Vec<Value> =
+        controller.map(|uid| json!({ "uid": uid, "controller": true, "kind": "X", "name": "c" })).into_iter().collect();
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {
+            "name": name, "namespace": "n", "uid": "u", "resourceVersion": "12", "generation": 2, "creationTimestamp": "2026-11-23T15:28:30Z",
+            "labels": { "app.starrocks.ownerreference/name": "c" }, "ownerReferences": owners,
+            "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}", "starrocks.com/applied-hash": "h" },
+            "managedFields": [{ "manager": "x" }],
+        },
+        "spec": { "ports": [] },
+    })
+}
+
+#[test]
+fn an_object_keeps_no_copies_of_itself_and_knows_its_owner() {
+    let object = project_object(&service("c-fe-service", Some("me")), "me");
+    assert_eq!((object.uid.as_str(), object.resource_version.as_str(), object.ownership), ("u", "12", Ownership::Ours));
+    assert_eq!((object.applied_hash(), object.generation()), (Some("h"), 2));
+    let text = object.body.to_string();
+    assert!(!text.contains("managedFields") && !text.contains("last-applied") && !text.contains("creationTimestamp"));
+    assert_eq!(project_object(&service("s", Some("other")), "me").ownership, Ownership::Foreign);
+    assert_eq!(project_object(&service("s", None), "me").ownership, Ownership::Orphan);
+}
+
+#[test]
+fn a_cluster_sees_its_own_belongings_only_and_judges_them_by_uid() {
+    let caches = caches(&THREE);
+    caches.put(Watched::Object(ObjectKind::Service), "", Entry::from_object(&service("c-fe-service", Some("former"))).expect("labelled"));
+    let claim: PersistentVolumeClaim = serde_json::from_value(json!({
+        "metadata": {
+            "name": "fe-meta-c-fe-0", "namespace": "n", "uid": "p", "resourceVersion": "3",
+            "labels": { "app.kubernetes.io/component": "fe", "app.starrocks.ownerreference/name": "c-fe" },
+        },
+        "status": { "phase": "Bound" },
+    }))
+    .expect("a claim");
+    caches.put(Watched::Claim, "", Entry::from_claim(&claim).expect("labelled"));
+    let place = |name: &str| Place { namespace: "n".to_owned(), name: name.to_owned() };
+    let ours = caches.belongings(&place("c"), "cluster-uid");
+    assert_eq!((ours.pods.len(), ours.claims.len(), ours.objects.len()), (3, 1, 1));
+    assert_eq!(ours.objects[&ObjectKind::Service]["c-fe-service"].ownership, Ownership::Foreign);
+    assert!(ours.claims["fe-meta-c-fe-0"].bound);
+    assert!(caches.belongings(&place("other"), "x").pods.is_empty());
+}
+
+#[test]
+fn a_full_list_replaces_what_was_known_and_names_the_clusters_it_changed() {
+    let caches = caches(&THREE);
+    let kept = Entry::from_pod(&live_pod("c-fe-0", "fe", "10.0.0.1", true)).expect("ours");
+    let changed = caches.replace(Watched::Pod, "", vec![kept.clone()], Revision(40));
+    assert_eq!(changed.len(), 1);
+    assert!(caches.replace(Watched::Pod, "", vec![kept], Revision(41)).is_empty());
+    assert!(caches.has_passed(Watched::Pod, "n", Revision(41)) && !caches.has_passed(Watched::Pod, "n", Revision(42)));
+    let place = Place { namespace: "n".to_owned(), name: "c-fe-0".to_owned() };
+    assert!(caches.shows_alive(Watched::Pod, &place, "uid-of-c-fe-0"));
+    caches.remove(Watched::Pod, "", &place, Revision(43));
+    assert!(!caches.shows_alive(Watched::Pod, &place, "uid-of-c-fe-0"));
+}
