@@ -14,6 +14,7 @@ pub mod plan;
 pub mod validate;
 
 // Hands: the only reader, the only writer, the only voice towards StarRocks.
+pub mod apply;
 pub mod observe;
 pub mod starrocks;
 

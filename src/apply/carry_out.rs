@@ -1,0 +1,178 @@
+//! Carries out a Decision: the status first, then the steps in order, then the events.
+
+use std::sync::Arc;
+
+use kube::Client;
+
+use super::events::{Events, Regarding};
+use super::objects;
+use super::report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
+use super::statements::{self, Done};
+use super::status::publish_status;
+use crate::model::{Decision, Notice, Object, ObjectKey, Observed, Silence, Statement, Step, Timestamp};
+use crate::starrocks::{Login, SqlEndpoint, StarRocks};
+
+/// What carrying out needs beside the decision.
+#[derive(Clone)]
+pub struct Context {
+    /// Kubernetes.
+    pub client: Client,
+    /// StarRocks.
+    pub starrocks: Arc<dyn StarRocks>,
+    /// Events said so far.
+    pub events: Arc<Events>,
+}
+
+/// On which cluster a decision is carried out.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The resource.
+    pub regarding: Regarding,
+    /// Its resource version when it was observed: the status is written over that version only.
+    pub resource_version: String,
+    /// MySQL port of the frontends.
+    pub query_port: u16,
+    /// SQL account, or why there is none.
+    pub login: Result<Login, Silence>,
+}
+
+/// Carries out a decision and reports what was done. A failing step does not keep others from being tried, except those that disturb
+/// (restart, delete, statement): they rest on what came before them, and a pod restarted before its new template arrived restarts in vain.
+///
+/// # Errors
+/// When the status could not be written; then nothing else has been done, because what must be remembered was not on record.
+pub async fn apply(context: &Context, target: &Target, observed: &Observed, decision: &Decision) -> Result<Report, ApplyError> {
+    let mut report = Report::default();
+    write_status(context, target, observed, decision, &mut report).await?;
+    for step in &decision.steps {
+        if !report.failures.is_empty() && disturbs(step) {
+            report.held_back += 1;
+            continue;
+        }
+        if let Err(error) = take(context, target, observed, step, &mut report).await {
+            report.failures.push(StepFailure { step: name(step), error });
+        }
+    }
+    for notice in decision.notices.iter().chain(&failure_notices(&report)) {
+        announce(context, target, notice, observed.now, &mut report).await;
+    }
+    Ok(report)
+}
+
+async fn write_status(
+    context: &Context,
+    target: &Target,
+    observed: &Observed,
+    decision: &Decision,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    let Regarding { namespace, name, .. } = &target.regarding;
+    let written = publish_status(&context.client, namespace, name, &target.resource_version, &observed.status, &decision.status).await?;
+    if let Some(resource_version) = written {
+        report.count(Verb::PatchStatus, "StarRocksCluster");
+        report.written.push(Written { kind: None, name: name.clone(), resource_version });
+    }
+    Ok(())
+}
+
+async fn take(context: &Context, target: &Target, observed: &Observed, step: &Step, report: &mut Report) -> Result<(), StepError> {
+    let namespace = &target.regarding.namespace;
+    match step {
+        Step::Apply(object) => apply_object(context, target, observed, object, report).await,
+        Step::Delete { object, uid } => {
+            report.count(Verb::Delete, object.kind.name());
+            objects::delete(&context.client, namespace, object, uid).await?;
+            report.gone.push(Gone { kind: Some(object.kind), name: object.name.clone(), uid: uid.clone() });
+            Ok(())
+        }
+        Step::RestartPod { pod, uid, reason } => {
+            report.count(Verb::Delete, "Pod");
+            objects::delete_pod(&context.client, namespace, pod, uid).await?;
+            report.gone.push(Gone { kind: None, name: pod.clone(), uid: uid.clone() });
+            let notice = Notice { warning: false, reason: "RestartingPod".to_owned(), message: format!("{pod}: {reason}") };
+            announce(context, target, &notice, observed.now, report).await;
+            Ok(())
+        }
+        Step::Execute { frontend, statement } => execute(context, target, observed, frontend, statement, report).await,
+    }
+}
+
+async fn apply_object(
+    context: &Context,
+    target: &Target,
+    observed: &Observed,
+    object: &Object,
+    report: &mut Report,
+) -> Result<(), StepError> {
+    let ObjectKey { kind, name } = object.key();
+    let Regarding { namespace, uid, .. } = &target.regarding;
+    let known = observed.object(kind, &name).is_some();
+    if !known && !objects::is_free_or_ours(&context.client, namespace, &object.key(), uid).await? {
+        return Err(StepError::Foreign(object.key()));
+    }
+    report.count(Verb::Apply, kind.name());
+    let resource_version = objects::apply(&context.client, namespace, object).await?;
+    report.written.push(Written { kind: Some(kind), name, resource_version });
+    Ok(())
+}
+
+async fn execute(
+    context: &Context,
+    target: &Target,
+    observed: &Observed,
+    frontend: &str,
+    statement: &Statement,
+    report: &mut Report,
+) -> Result<(), StepError> {
+    let login = target.login.as_ref().map_err(|silence| StepError::NoLogin(silence.message.clone()))?;
+    let host = observed.pods.get(frontend).and_then(|pod| pod.ip.clone()).ok_or_else(|| StepError::NoAddress(frontend.to_owned()))?;
+    let at = SqlEndpoint { host, port: target.query_port };
+    *report.statements.entry(statements::kind(statement)).or_default() += 1;
+    match statements::send(&*context.starrocks, &at, login, statement).await? {
+        Done::Fully => {}
+        Done::InPart(text) => report.partial.push(format!("{statement}: {text}")),
+    }
+    Ok(())
+}
+
+async fn announce(context: &Context, target: &Target, notice: &Notice, now: Timestamp, report: &mut Report) {
+    match context.events.publish(&context.client, &target.regarding, notice, now).await {
+        Ok(true) => report.count(Verb::Create, "Event"),
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%error, reason = notice.reason, "an event was not published"),
+    }
+}
+
+const fn disturbs(step: &Step) -> bool {
+    match step {
+        Step::Apply(_) => false,
+        Step::Delete { .. } | Step::RestartPod { .. } | Step::Execute { .. } => true,
+    }
+}
+
+/// The step in a few words.
+fn name(step: &Step) -> String {
+    match step {
+        Step::Apply(object) => format!("apply {} {}", object.kind().name(), object.key().name),
+        Step::Delete { object, .. } => format!("delete {} {}", object.kind.name(), object.name),
+        Step::RestartPod { pod, .. } => format!("restart {pod}"),
+        Step::Execute { frontend, statement } => format!("{statement} on {frontend}"),
+    }
+}
+
+/// Failures that a person may have to see; those of the network repeat themselves and are told by metrics.
+fn failure_notices(report: &Report) -> Vec<Notice> {
+    let worth_telling = report.failures.iter().filter(|failure| match &failure.error {
+        StepError::Foreign(_) => true,
+        StepError::Kubernetes(error) => {
+            matches!(&**error, kube::Error::Api(status) if status.is_forbidden() || status.is_invalid() || status.code == 400)
+        }
+        StepError::StarRocks(error) => {
+            matches!(error, crate::starrocks::SqlError::Server { .. } | crate::starrocks::SqlError::Denied { .. })
+        }
+        StepError::TimedOut | StepError::NoAddress(_) | StepError::NoLogin(_) => false,
+    });
+    worth_telling
+        .map(|failure| Notice { warning: true, reason: "StepFailed".to_owned(), message: format!("{}: {}", failure.step, failure.error) })
+        .collect()
+}

@@ -1,0 +1,24 @@
+//! How each owned kind is called in the Kubernetes API: group, version, plural.
+
+use kube::api::ApiResource;
+
+use crate::model::ObjectKind;
+
+/// The API resource of an owned kind.
+pub fn resource_of(kind: ObjectKind) -> ApiResource {
+    let (group, version, plural) = match kind {
+        ObjectKind::ConfigMap => ("", "v1", "configmaps"),
+        ObjectKind::Service => ("", "v1", "services"),
+        ObjectKind::StatefulSet => ("apps", "v1", "statefulsets"),
+        ObjectKind::Deployment => ("apps", "v1", "deployments"),
+        ObjectKind::HorizontalPodAutoscaler => ("autoscaling", "v2", "horizontalpodautoscalers"),
+    };
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version,
+        kind: kind.name().to_owned(),
+        plural: plural.to_owned(),
+    }
+}

@@ -1,0 +1,21 @@
+//! The only writer: a Decision in, status, objects, deletions, statements and events out; never decides what should be done.
+
+mod carry_out;
+mod events;
+mod kinds;
+mod objects;
+mod report;
+mod statements;
+mod status;
+#[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests;
+
+pub use carry_out::{Context, Target, apply};
+pub use events::{Events, Regarding};
+pub use kinds::resource_of;
+pub use objects::is_free_or_ours;
+pub use report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
+pub use status::publish_status;

@@ -1,0 +1,73 @@
+//! Sends one typed statement to one frontend and tells what its refusals mean: done already, done in part, or not done.
+
+use crate::model::Statement;
+use crate::starrocks::{Login, SqlEndpoint, SqlError, StarRocks};
+
+/// How a statement ended when it did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// As asked, now or before.
+    Fully,
+    /// Some frontends took it.
+    InPart(String),
+}
+
+/// Name of a statement's kind, for metrics.
+pub(super) const fn kind(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::SetFrontendConfig { .. } => "set_frontend_config",
+        Statement::CreateImage => "create_image",
+        Statement::SetGlobal { .. } => "set_global",
+        Statement::DropFollower { .. } => "drop_follower",
+        Statement::DropObserver { .. } => "drop_observer",
+        Statement::DecommissionBackend { .. } => "decommission_backend",
+        Statement::CancelDecommissionBackend { .. } => "cancel_decommission_backend",
+        Statement::DropComputeNode { .. } => "drop_compute_node",
+        Statement::ResumeRoutineLoad { .. } => "resume_routine_load",
+    }
+}
+
+/// Sends a statement.
+///
+/// # Errors
+/// When it was refused for a reason other than "already so", or the answer did not come.
+pub(super) async fn send(starrocks: &dyn StarRocks, at: &SqlEndpoint, login: &Login, statement: &Statement) -> Result<Done, SqlError> {
+    match starrocks.query(at, login, &statement.sql()).await {
+        Ok(_) => Ok(Done::Fully),
+        Err(error) if is_done_already(statement, &error) => Ok(Done::Fully),
+        Err(error) if matches!(statement, Statement::SetFrontendConfig { .. }) && error.is_partial_setting() => {
+            Ok(Done::InPart(error.text().to_owned()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The refusals that say that what is asked is already so (real-fe.md §4, the odd grammar is StarRocks').
+fn is_done_already(statement: &Statement, error: &SqlError) -> bool {
+    let SqlError::Server { text, .. } = error else { return false };
+    match statement {
+        Statement::DropFollower { .. } => text.contains("frontend does not exist["),
+        Statement::DropObserver { .. } => text.contains("frontend does not exist[") || text.contains("OBSERVER does not exist["),
+        Statement::DecommissionBackend { .. } | Statement::CancelDecommissionBackend { .. } => text.contains("Backend does not exist["),
+        Statement::DropComputeNode { .. } => text.contains("compute node does not exists["),
+        // A job that ended meanwhile needs nothing (5089, real-fe.md §9).
+        Statement::ResumeRoutineLoad { .. } => text.contains("Routine load job [") && text.contains("] not found"),
+        Statement::SetFrontendConfig { .. } | Statement::CreateImage | Statement::SetGlobal { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_refusal_that_fits_the_statement_means_done() {
+        let drop = Statement::DropFollower { host: "fe-2".to_owned(), port: 9010 };
+        let says = |text: &str| SqlError::from_server(1064, text);
+        assert!(is_done_already(&drop, &says("frontend does not exist[fe-2:9010]")));
+        assert!(!is_done_already(&drop, &says("can not drop current master node.")));
+        assert!(!is_done_already(&Statement::CreateImage, &says("frontend does not exist[fe-2:9010]")));
+        let node = Statement::DropComputeNode { host: "cn".to_owned(), port: 9050, warehouse: None };
+        assert!(is_done_already(&node, &says("compute node does not exists[cn:9050]")));
+    }
+}

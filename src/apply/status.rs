@@ -1,0 +1,89 @@
+//! Writes a resource's status, only if it differs, as the smallest merge patch and only over the version that was decided on.
+
+use std::time::Duration;
+
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, Client, Resource};
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+
+use super::report::ApplyError;
+use crate::api::{StarRocksCluster, StarRocksClusterStatus};
+use crate::model::component::FIELD_MANAGER;
+
+/// How long a request to the API server may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Publishes a status if it differs from the present one; returns the new resource version when something was written.
+///
+/// The patch carries the resource version that the decision is based on. The status is the operator's only memory, and an operator that
+/// has lost its lease without knowing must not write over what its successor remembers.
+///
+/// # Errors
+/// When the resource has changed or is gone, and when the API server refuses or does not answer.
+pub async fn publish_status(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    resource_version: &str,
+    present: &StarRocksClusterStatus,
+    wanted: &StarRocksClusterStatus,
+) -> Result<Option<String>, ApplyError> {
+    let Some(difference) = difference(&to_json(present), &to_json(wanted)) else { return Ok(None) };
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<StarRocksCluster>(&()));
+    let body = json!({ "metadata": { "resourceVersion": resource_version }, "status": difference });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match timeout(PATIENCE, api.patch_status(name, &params, &Patch::Merge(&body))).await {
+        Ok(Ok(object)) => Ok(Some(object.metadata.resource_version.unwrap_or_default())),
+        Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(ApplyError::Conflict),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(ApplyError::Gone),
+        Ok(Err(error)) => Err(ApplyError::Status(Box::new(error))),
+        Err(_) => Err(ApplyError::TimedOut),
+    }
+}
+
+/// The API resource of the kind itself.
+pub(super) fn kind() -> String {
+    StarRocksCluster::kind(&()).into_owned()
+}
+
+fn to_json(status: &StarRocksClusterStatus) -> Value {
+    // Serialising a status cannot fail: its maps have text keys.
+    serde_json::to_value(status).unwrap_or_default()
+}
+
+/// The JSON merge patch that turns `present` into `wanted`; `None` when they are equal.
+fn difference(present: &Value, wanted: &Value) -> Option<Value> {
+    let (Value::Object(present), Value::Object(wanted)) = (present, wanted) else {
+        return (present != wanted).then(|| wanted.clone());
+    };
+    let mut patch = Map::new();
+    for (key, value) in wanted {
+        match present.get(key) {
+            Some(before) => drop(difference(before, value).map(|change| patch.insert(key.clone(), change))),
+            None => drop(patch.insert(key.clone(), value.clone())),
+        }
+    }
+    for key in present.keys().filter(|key| !wanted.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_states_need_no_patch() {
+        assert_eq!(difference(&json!({"a": [1, {"b": 2}]}), &json!({"a": [1, {"b": 2}]})), None);
+    }
+
+    #[test]
+    fn a_patch_names_only_what_changed_and_erases_what_is_gone() {
+        let present = json!({"phase": "running", "operation": {"step": 1, "image": {"journalId": 3}}, "leader": "a"});
+        let wanted = json!({"phase": "running", "operation": {"step": 2}, "version": "3.5.0"});
+        let patch = json!({"operation": {"step": 2, "image": null}, "leader": null, "version": "3.5.0"});
+        assert_eq!(difference(&present, &wanted), Some(patch));
+    }
+}
