@@ -24,4 +24,5 @@ pub mod starrocks;
 
 // Plumbing.
 pub mod clock;
+pub mod telemetry;
 pub mod yaml;
