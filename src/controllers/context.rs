@@ -1,0 +1,85 @@
+//! What all passes share: clients, caches, queue, settings, and what is remembered between two passes over the same cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use super::expectations::Expectations;
+use super::lookups::Remembered;
+use super::queue::Queue;
+use super::resources::Resources;
+use super::settings::Settings;
+use crate::apply;
+use crate::model::ObjectKey;
+use crate::observe::{Caches, ClusterName, Revision, Watched};
+use crate::telemetry::Telemetry;
+
+/// Shared by all passes.
+pub(super) struct Context {
+    pub(super) hands: apply::Context,
+    pub(super) caches: Caches,
+    pub(super) resources: Resources,
+    pub(super) queue: Queue<ClusterName>,
+    pub(super) settings: Settings,
+    pub(super) telemetry: Telemetry,
+    pub(super) watched: BTreeSet<Watched>,
+    pub(super) memories: Memories,
+}
+
+/// What is remembered of clusters between passes. Losing it costs a few reads and nothing else.
+#[derive(Debug, Default)]
+pub(super) struct Memories(Mutex<BTreeMap<ClusterName, Memory>>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    expected: Option<Expectations>,
+    looked_up: Option<Remembered>,
+    /// Names that somebody else's objects held when we came.
+    taken: BTreeSet<ObjectKey>,
+}
+
+impl Memories {
+    /// Whether the caches have seen what the last pass over a cluster did.
+    pub(super) fn are_caught_up(&self, cluster: &ClusterName, caches: &Caches, revision: Revision) -> bool {
+        let mut all = self.lock();
+        let Some(memory) = all.get_mut(cluster) else { return true };
+        let met = memory.expected.as_mut().is_none_or(|expected| expected.are_met(caches, &cluster.namespace, revision));
+        if met {
+            memory.expected = None;
+        }
+        met
+    }
+
+    /// Remembers what must be seen before the next pass.
+    pub(super) fn expect(&self, cluster: &ClusterName, expected: Expectations) {
+        self.lock().entry(cluster.clone()).or_default().expected = Some(expected);
+    }
+
+    /// What was looked up for a cluster.
+    pub(super) fn looked_up(&self, cluster: &ClusterName) -> Option<Remembered> {
+        self.lock().get(cluster)?.looked_up.clone()
+    }
+
+    /// Remembers what was looked up; `None` forgets it.
+    pub(super) fn remember(&self, cluster: &ClusterName, looked_up: Option<Remembered>) {
+        self.lock().entry(cluster.clone()).or_default().looked_up = looked_up;
+    }
+
+    /// Names that were found taken by somebody else's objects, which the caches do not show.
+    pub(super) fn taken(&self, cluster: &ClusterName) -> BTreeSet<ObjectKey> {
+        self.lock().get(cluster).map(|memory| memory.taken.clone()).unwrap_or_default()
+    }
+
+    /// Remembers the names that are taken.
+    pub(super) fn remember_taken(&self, cluster: &ClusterName, taken: BTreeSet<ObjectKey>) {
+        self.lock().entry(cluster.clone()).or_default().taken = taken;
+    }
+
+    /// Forgets a cluster that is gone.
+    pub(super) fn forget(&self, cluster: &ClusterName) {
+        self.lock().remove(cluster);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ClusterName, Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

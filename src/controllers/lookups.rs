@@ -1,0 +1,81 @@
+//! What a resource names and the operator does not watch: looked up when it may have changed, remembered meanwhile so that rest means rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use kube::Client;
+use tokio::time::Instant;
+
+use super::context::Memories;
+use crate::model::cluster::LoginSource;
+use crate::model::{Observed, Silence, SilenceKind};
+use crate::observe::{self, ClusterName, LookupError};
+use crate::starrocks::Login;
+use crate::validate::References;
+
+/// How long lookups are good for. ConfigMaps and Secrets that users name are not watched: that would cache every Secret of the
+/// Kubernetes cluster. A changed resource, a failed pass and refused credentials look them up again at once.
+const FRESH: Duration = Duration::from_secs(1_800);
+
+/// What was looked up for a cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Remembered {
+    generation: i64,
+    at: Instant,
+    config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
+    login: Option<(LoginSource, Result<Login, Silence>)>,
+}
+
+/// Looks up for one pass.
+pub(super) struct Lookups<'a> {
+    pub(super) client: &'a Client,
+    pub(super) memories: &'a Memories,
+    pub(super) cluster: &'a ClusterName,
+    pub(super) generation: i64,
+}
+
+impl Lookups<'_> {
+    /// The ConfigMaps of the given names.
+    pub(super) async fn references(&self, wanted: &BTreeSet<String>) -> Result<References, LookupError> {
+        if let Some(remembered) = self.fresh().filter(|remembered| wanted.iter().eq(remembered.config_maps.keys())) {
+            return Ok(References { config_maps: remembered.config_maps });
+        }
+        let config_maps = observe::config_maps(self.client, &self.cluster.namespace, wanted).await?;
+        let remembered = Remembered { generation: self.generation, at: Instant::now(), config_maps: config_maps.clone(), login: None };
+        self.memories.remember(self.cluster, Some(remembered));
+        Ok(References { config_maps })
+    }
+
+    /// The SQL account.
+    pub(super) async fn login(&self, source: &LoginSource) -> Result<Result<Login, Silence>, LookupError> {
+        let remembered = self.fresh();
+        if let Some((known, login)) = remembered.as_ref().and_then(|remembered| remembered.login.clone())
+            && known == *source
+            && login.is_ok()
+        {
+            return Ok(login);
+        }
+        let login = observe::login(self.client, &self.cluster.namespace, source).await?;
+        let remembered = remembered.map(|remembered| Remembered { login: Some((source.clone(), login.clone())), ..remembered });
+        self.memories.remember(self.cluster, remembered);
+        Ok(login)
+    }
+
+    /// Forgets what was looked up when the frontends refuse the login: its Secret may have changed.
+    pub(super) fn learn_from(&self, observed: &Observed) {
+        let silences = observed.frontends.values().filter_map(|report| report.version.silence());
+        if silences.into_iter().any(|silence| silence.kind == SilenceKind::Denied) {
+            self.forget();
+        }
+    }
+
+    /// Forgets what was looked up.
+    pub(super) fn forget(&self) {
+        self.memories.remember(self.cluster, None);
+    }
+
+    fn fresh(&self) -> Option<Remembered> {
+        let remembered = self.memories.looked_up(self.cluster)?;
+        (remembered.generation == self.generation && remembered.at.elapsed() < FRESH).then_some(remembered)
+    }
+}
