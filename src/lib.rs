@@ -25,5 +25,6 @@ pub mod controllers;
 
 // Plumbing.
 pub mod clock;
+pub mod generate;
 pub mod telemetry;
 pub mod yaml;

@@ -1,0 +1,253 @@
+//! The rights that the operator needs, and no others, and the manifests of a plain install; a wire test checks every request against them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use serde_json::{Value, json};
+
+use crate::model::ObjectKind;
+use crate::yaml::{self, YamlError};
+
+/// Name of the operator's Deployment, roles and bindings; that of the former operator's Deployment.
+const NAME: &str = "starrocks-operator";
+/// Namespace of a plain install, the former operator's.
+const NAMESPACE: &str = "starrocks";
+/// ServiceAccount of a plain install, the former operator's.
+const SERVICE_ACCOUNT: &str = "starrocks";
+/// The Lease for leader election.
+const LEASE: &str = "c6c79638.starrocks.com";
+/// Image of a plain install.
+const IMAGE: &str = "ghcr.io/starrocks-operator/starrocks-operator";
+
+/// What the operator does with an owned kind. A server-side apply needs `patch`, and `create` when the object does not exist; `get` looks
+/// whether a name that the caches do not know is taken.
+const OWNED_VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "watch"];
+
+/// The rules of the ClusterRole, or of a Role in each namespace when the operator serves some namespaces only.
+#[must_use]
+pub fn cluster_role_rules() -> Vec<PolicyRule> {
+    let mut rules = vec![
+        rule("starrocks.com", &["starrocksclusters"], &["list", "watch"]),
+        // The status is the only part of the resource that is ever written: the spec belongs to the user.
+        rule("starrocks.com", &["starrocksclusters/status"], &["patch"]),
+        // Owner references with blockOwnerDeletion need this where OwnerReferencesPermissionEnforcement is on, as on OpenShift.
+        rule("starrocks.com", &["starrocksclusters/finalizers"], &["update"]),
+    ];
+    let mut owned: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for kind in ObjectKind::ALL {
+        let (group, plural) = group_and_plural(kind);
+        owned.entry(group).or_default().push(plural);
+    }
+    rules.extend(owned.into_iter().map(|(group, plurals)| rule(group, &plurals, &OWNED_VERBS)));
+    rules.extend([
+        rule("", &["pods"], &["delete", "list", "watch"]),
+        rule("", &["persistentvolumeclaims"], &["list", "watch"]),
+        // One by one and by name: the Secret with the operator's SQL login.
+        rule("", &["secrets"], &["get"]),
+        rule("events.k8s.io", &["events"], &["create"]),
+    ]);
+    rules
+}
+
+/// The rules of the Role in the operator's own namespace: its Lease.
+#[must_use]
+pub fn lease_role_rules() -> Vec<PolicyRule> {
+    let named = PolicyRule { resource_names: Some(vec![LEASE.to_owned()]), ..rule("coordination.k8s.io", &["leases"], &["get", "update"]) };
+    // A name cannot be demanded at creation.
+    vec![rule("coordination.k8s.io", &["leases"], &["create"]), named]
+}
+
+const fn group_and_plural(kind: ObjectKind) -> (&'static str, &'static str) {
+    match kind {
+        ObjectKind::ConfigMap => ("", "configmaps"),
+        ObjectKind::Service => ("", "services"),
+        ObjectKind::StatefulSet => ("apps", "statefulsets"),
+        ObjectKind::Deployment => ("apps", "deployments"),
+        ObjectKind::HorizontalPodAutoscaler => ("autoscaling", "horizontalpodautoscalers"),
+    }
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
+    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    PolicyRule { api_groups: Some(vec![group.to_owned()]), resources: Some(owned(resources)), verbs: owned(verbs), ..PolicyRule::default() }
+}
+
+/// ServiceAccount, roles and bindings of a plain install that serves all namespaces.
+///
+/// # Errors
+/// When a value cannot be written as YAML, which would be a defect of the code.
+pub fn rbac_yaml() -> Result<String, YamlError> {
+    stream(&[service_account(), cluster_role(), cluster_role_binding(), lease_role(), lease_role_binding()])
+}
+
+/// Roles and bindings for an operator that serves one namespace only: no right reaches beyond it.
+///
+/// # Errors
+/// When a value cannot be written as YAML, which would be a defect of the code.
+pub fn namespaced_rbac_yaml(namespace: &str) -> Result<String, YamlError> {
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": metadata(NAME, Some(namespace)),
+        "rules": cluster_role_rules(),
+    });
+    stream(&[service_account(), role, binding("RoleBinding", "Role", NAME, Some(namespace)), lease_role(), lease_role_binding()])
+}
+
+/// Everything of a plain install but the CRDs: namespace, rights and Deployment.
+///
+/// # Errors
+/// When a value cannot be written as YAML, which would be a defect of the code.
+pub fn install_yaml(version: &str) -> Result<String, YamlError> {
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
+    Ok(format!("{}---\n{}---\n{}", yaml::to_string(&namespace)?, rbac_yaml()?, yaml::to_string(&deployment(version))?))
+}
+
+fn stream(documents: &[Value]) -> Result<String, YamlError> {
+    Ok(documents.iter().map(yaml::to_string).collect::<Result<Vec<_>, _>>()?.join("---\n"))
+}
+
+fn labels() -> Value {
+    json!({ "app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "operator" })
+}
+
+fn metadata(name: &str, namespace: Option<&str>) -> Value {
+    let mut metadata = json!({ "name": name, "labels": labels() });
+    if let (Some(namespace), Some(fields)) = (namespace, metadata.as_object_mut()) {
+        fields.insert("namespace".to_owned(), namespace.into());
+    }
+    metadata
+}
+
+fn service_account() -> Value {
+    json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(SERVICE_ACCOUNT, Some(NAMESPACE)) })
+}
+
+fn cluster_role() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": metadata(NAME, None),
+        "rules": cluster_role_rules(),
+    })
+}
+
+fn cluster_role_binding() -> Value {
+    binding("ClusterRoleBinding", "ClusterRole", NAME, None)
+}
+
+fn lease_role() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": metadata("starrocks-operator-leader-election", Some(NAMESPACE)),
+        "rules": lease_role_rules(),
+    })
+}
+
+fn lease_role_binding() -> Value {
+    binding("RoleBinding", "Role", "starrocks-operator-leader-election", Some(NAMESPACE))
+}
+
+fn binding(kind: &str, role_kind: &str, name: &str, namespace: Option<&str>) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+        "metadata": metadata(name, namespace),
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": name },
+        "subjects": [{ "kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE }],
+    })
+}
+
+fn deployment(version: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": metadata(NAME, Some(NAMESPACE)),
+        "spec": {
+            "replicas": 1,
+            "selector": { "matchLabels": labels() },
+            "template": {
+                "metadata": { "labels": labels(), "annotations": { "kubectl.kubernetes.io/default-container": "manager" } },
+                "spec": pod(version),
+            },
+        },
+    })
+}
+
+fn pod(version: &str) -> Value {
+    json!({
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "terminationGracePeriodSeconds": 20,
+        "securityContext": { "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } },
+        "containers": [{
+            "name": "manager",
+            "image": format!("{IMAGE}:{version}"),
+            "args": ["run", "--leader-elect", "--log-format=json"],
+            "env": [
+                { "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
+                { "name": "POD_NAMESPACE", "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } } },
+            ],
+            "ports": [{ "name": "metrics", "containerPort": 8080 }, { "name": "probes", "containerPort": 8081 }],
+            "livenessProbe": probe("/healthz", 15, 20),
+            "readinessProbe": probe("/readyz", 5, 10),
+            "resources": { "requests": { "cpu": "50m", "memory": "64Mi" }, "limits": { "memory": "512Mi" } },
+            "securityContext": {
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": { "drop": ["ALL"] },
+            },
+        }],
+    })
+}
+
+fn probe(path: &str, initial_delay_seconds: u32, period_seconds: u32) -> Value {
+    json!({
+        "httpGet": { "path": path, "port": "probes" },
+        "initialDelaySeconds": initial_delay_seconds,
+        "periodSeconds": period_seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rule_grants_everything_and_secrets_are_only_read_one_by_one() {
+        let mut rules = cluster_role_rules();
+        rules.extend(lease_role_rules());
+        for rule in &rules {
+            assert!(!rule.verbs.iter().any(|verb| verb == "*"), "{rule:?}");
+            let resources = rule.resources.clone().unwrap_or_default();
+            assert!(!resources.iter().any(|resource| resource == "*"), "{rule:?}");
+            if resources.contains(&"secrets".to_owned()) {
+                assert_eq!(rule.verbs, ["get"]);
+            }
+            if resources.contains(&"starrocksclusters".to_owned()) {
+                assert_eq!(rule.verbs, ["list", "watch"]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_lease_is_the_one_that_the_controllers_take() {
+        assert_eq!(LEASE, crate::controllers::LEASE_NAME);
+    }
+
+    #[test]
+    fn the_kinds_are_called_as_in_the_requests() {
+        for kind in ObjectKind::ALL {
+            let resource = crate::apply::resource_of(kind);
+            assert_eq!(group_and_plural(kind), (resource.group.as_str(), resource.plural.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_plain_install_is_valid_yaml_of_seven_objects() {
+        let documents = yaml::documents(&install_yaml("1.0.0").expect("prints")).expect("reads");
+        let kinds: Vec<_> = documents.iter().filter_map(|document| document["kind"].as_str()).collect();
+        assert_eq!(kinds, ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Deployment"]);
+    }
+
+    #[test]
+    fn an_operator_of_one_namespace_gets_no_cluster_wide_right() {
+        let text = namespaced_rbac_yaml("team").expect("prints");
+        assert!(!text.contains("ClusterRole"));
+    }
+}
