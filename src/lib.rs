@@ -22,6 +22,7 @@ pub mod starrocks;
 pub mod controllers;
 
 // Laboratory.
+pub mod sim;
 
 // Plumbing.
 pub mod clock;

@@ -1,0 +1,96 @@
+//! Mishaps of a world that mend themselves after a while; each says what breaks and schedules its own end.
+
+use std::time::Duration;
+
+use super::world::{DATABASE, World};
+use crate::model::Timestamp;
+
+/// The end of a mishap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mend {
+    /// SQL of a pod answers again.
+    Sql { namespace: String, pod: String },
+    /// The network of a pod works again.
+    Network { namespace: String, pod: String },
+    /// A node is back.
+    Node(String),
+    /// Images of a tag can be pulled again.
+    Images(String),
+    /// The disk of a pod has room again.
+    Disk { namespace: String, pod: String },
+    /// Processes start as fast as ever.
+    Starts,
+    /// The jobs of a namespace's cluster are done.
+    Jobs(String),
+}
+
+impl World {
+    /// The processes of a pod die at once.
+    pub fn kill(&mut self, namespace: &str, pod: &str) {
+        let now = self.now();
+        self.starrocks.kill(namespace, pod, now);
+        self.shaken();
+    }
+
+    /// A frontend takes SQL connections and answers nothing.
+    pub fn hang_sql(&mut self, namespace: &str, pod: &str, lasting: Duration) {
+        self.starrocks.hang_sql(namespace, pod, true);
+        self.mend_later(lasting, Mend::Sql { namespace: namespace.to_owned(), pod: pod.to_owned() });
+    }
+
+    /// Packets to and from a pod vanish.
+    pub fn cut_network(&mut self, namespace: &str, pod: &str, lasting: Duration) {
+        let now = self.now();
+        self.starrocks.cut_network(namespace, pod, true, now);
+        self.mend_later(lasting, Mend::Network { namespace: namespace.to_owned(), pod: pod.to_owned() });
+    }
+
+    /// The Kubernetes node that carries a pod loses its power.
+    pub fn lose_node_of(&mut self, namespace: &str, pod: &str, lasting: Duration) {
+        let node = self.store.get("Pod", namespace, pod).and_then(|pod| pod["spec"]["nodeName"].as_str()).map(str::to_owned);
+        let Some(node) = node else { return };
+        self.plane.fail_node(&node);
+        self.mend_later(lasting, Mend::Node(node));
+    }
+
+    /// Images of a release cannot be pulled.
+    pub fn lose_images(&mut self, tag: &str, lasting: Duration) {
+        self.starrocks.set_unavailable(tag, true);
+        self.mend_later(lasting, Mend::Images(tag.to_owned()));
+    }
+
+    /// The disk of a pod is full.
+    pub fn fill_disk(&mut self, namespace: &str, pod: &str, lasting: Duration) {
+        self.starrocks.fill_disk(namespace, pod, true);
+        self.mend_later(lasting, Mend::Disk { namespace: namespace.to_owned(), pod: pod.to_owned() });
+    }
+
+    /// Processes take so many percent of the usual time to start.
+    pub fn slow_start(&mut self, percent: u32, lasting: Duration) {
+        self.starrocks.slow_start(percent);
+        self.mend_later(lasting, Mend::Starts);
+    }
+
+    /// A backup and a schema change run in the user's database of the cluster in a namespace.
+    pub fn run_jobs(&mut self, namespace: &str, lasting: Duration) {
+        self.starrocks.set_backup(namespace, DATABASE, "UPLOADING");
+        self.starrocks.set_schema_changes(namespace, DATABASE, 1);
+        self.mend_later(lasting, Mend::Jobs(namespace.to_owned()));
+    }
+
+    /// Ends a mishap.
+    pub(super) fn mend(&mut self, mend: &Mend, now: Timestamp) {
+        match mend {
+            Mend::Sql { namespace, pod } => self.starrocks.hang_sql(namespace, pod, false),
+            Mend::Network { namespace, pod } => self.starrocks.cut_network(namespace, pod, false, now),
+            Mend::Node(node) => self.plane.restore_node(node),
+            Mend::Images(tag) => self.starrocks.set_unavailable(tag, false),
+            Mend::Disk { namespace, pod } => self.starrocks.fill_disk(namespace, pod, false),
+            Mend::Starts => self.starrocks.slow_start(100),
+            Mend::Jobs(namespace) => {
+                self.starrocks.set_backup(namespace, DATABASE, "");
+                self.starrocks.set_schema_changes(namespace, DATABASE, 0);
+            }
+        }
+    }
+}
