@@ -19,6 +19,7 @@ pub mod observe;
 pub mod starrocks;
 
 // Doors.
+pub mod cli;
 pub mod controllers;
 
 // Laboratory.

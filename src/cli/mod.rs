@@ -1,0 +1,89 @@
+//! Arguments in, exit code out; one file per subcommand. Exit codes: 0 done, 1 failed, 2 used wrongly or refused.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod crash_points;
+mod crds;
+mod demo;
+mod documents;
+mod generate;
+#[cfg(feature = "e2e")]
+mod nodes;
+mod paragraph;
+mod plan;
+pub mod run;
+mod simulate;
+
+/// Creates StarRocks clusters on Kubernetes and walks them safely from release to release.
+#[derive(Debug, Parser)]
+#[command(name = "starrocks-operator", version, about, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create and upgrade a cluster on an embedded Kubernetes with a simulated StarRocks; needs nothing else
+    Demo(demo::Arguments),
+    /// Show the upgrade path and every step with its rule, without touching anything
+    Plan(plan::Arguments),
+    /// Run the operator against a Kubernetes cluster
+    Run(Box<run::RunArguments>),
+    /// Print the CustomResourceDefinitions for `kubectl apply --server-side -f -`
+    Crds,
+    /// Play nodes with StarRocks in their pods for a real Kubernetes API
+    #[cfg(feature = "e2e")]
+    #[command(hide = true)]
+    Nodes(nodes::Arguments),
+    /// Run seeded simulations with faults and check every safety rule
+    Simulate(simulate::Arguments),
+    /// Write or check the files that are generated from the code
+    Generate(generate::Arguments),
+}
+
+/// How a subcommand ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// It understood and refused, having said why.
+    Refused,
+}
+
+/// Parses the process arguments and runs the subcommand.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Demo(arguments) => demo::demo(arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Run(arguments) => run::main(*arguments),
+        Command::Crds => crds::crds(),
+        #[cfg(feature = "e2e")]
+        Command::Nodes(arguments) => nodes::nodes(arguments),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Generate(arguments) => generate::generate(&arguments),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::from(2),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,193 @@
+//! `plan`: the way from one release to another, with every step, its rule and the source behind it; needs no cluster and changes nothing.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::Outcome;
+use super::documents;
+use super::paragraph::paragraph;
+use crate::model::Cluster;
+use crate::release::{Line, OutlineStep, Path, Refusal, ReleaseTable, Topology, Version, outline, parse_version};
+use crate::yaml;
+
+/// What to plan.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// Release that runs now, such as 3.1.4; with -f the cluster's status is asked first
+    #[arg(long)]
+    from: Option<String>,
+    /// Release to reach, such as 3.5.9; with -f the default is what the resource asks for
+    #[arg(long)]
+    to: Option<String>,
+    /// A file with a StarRocksCluster (further documents are ignored unless they are ConfigMaps it names)
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Yaml,
+}
+
+/// The printed answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    from: Version,
+    to: Version,
+    topology: Topology,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Path>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<OutlineStep>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Refused>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refused {
+    code: &'static str,
+    reason: String,
+    way_out: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+}
+
+pub(super) fn plan(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let (from, to, topology) = ends(arguments)?;
+    let answer = answer(from, to, topology);
+    match arguments.output {
+        Format::Text => print!("{}", text(&answer)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
+        Format::Yaml => print!("{}", yaml::to_string(&answer)?),
+    }
+    Ok(answer.outcome())
+}
+
+fn answer(from: Version, to: Version, topology: Topology) -> Answer {
+    match ReleaseTable::embedded().path(&from, &to) {
+        Ok(path) => Answer { from, to, topology, steps: outline(&path, &topology), path: Some(path), refused: None },
+        Err(refusal) => Answer { from, to, topology, path: None, steps: Vec::new(), refused: Some(refused(&refusal)) },
+    }
+}
+
+impl Answer {
+    const fn outcome(&self) -> Outcome {
+        if self.refused.is_some() { Outcome::Refused } else { Outcome::Done }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Refused {
+    Refused { code: refusal.code(), reason: refusal.message(), way_out: refusal.way_out(), source: refusal.source().map(str::to_owned) }
+}
+
+/// Where the way begins and ends, and how many nodes walk it.
+fn ends(arguments: &Arguments) -> anyhow::Result<(Version, Version, Topology)> {
+    let from = arguments.from.as_deref().map(|text| parse_version(text).with_context(|| format!("--from {text}"))).transpose()?;
+    let to = arguments.to.as_deref().map(|text| parse_version(text).with_context(|| format!("--to {text}"))).transpose()?;
+    let Some(file) = &arguments.file else {
+        let (Some(from), Some(to)) = (from, to) else { bail!("name both ends: --from VERSION --to VERSION, or a resource with -f FILE") };
+        return Ok((from, to, Topology { frontends: 3, backends: 3, compute_nodes: 0 }));
+    };
+    let input = documents::read(file)?;
+    let cluster = input.cluster()?;
+    let running = input.resource.status.as_ref().and_then(|status| status.version.as_deref()).map(parse_version).transpose();
+    let running = running.context("status.version of the resource")?;
+    let Some(from) = from.or(running) else { bail!("the resource has no status.version; say with --from which release runs now") };
+    let Some(to) = to.or_else(|| wanted(&cluster)) else {
+        bail!("the resource names no release: its image tags are not releases and spec.version is not set; say with --to where to go")
+    };
+    Ok((from, to, topology(&cluster)))
+}
+
+/// The release that a cluster asks for, when its components agree on one.
+pub(super) fn wanted(cluster: &Cluster) -> Option<Version> {
+    let mut releases = cluster.workloads().map(|workload| workload.claim.release());
+    let first = releases.next()??;
+    releases.all(|release| release == Some(first)).then_some(first)
+}
+
+/// The newest release of a line that the table trusts.
+pub(super) fn newest_of(major: u64, minor: u64) -> Option<Version> {
+    ReleaseTable::embedded().line(Line::new(major, minor)).map(|facts| facts.newest)
+}
+
+/// The numbers of nodes that a cluster asks for.
+pub(super) fn topology(cluster: &Cluster) -> Topology {
+    Topology {
+        frontends: cluster.frontend.replicas,
+        backends: cluster.backend.as_ref().map_or(0, |workload| workload.replicas),
+        compute_nodes: cluster.compute_node.as_ref().map_or(0, |workload| workload.replicas),
+    }
+}
+
+/// An answer for people and for machines.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Page {
+    /// For people.
+    pub(super) text: String,
+    /// For machines.
+    pub(super) value: serde_json::Value,
+}
+
+/// The answer as the demo shows it before it changes anything.
+pub(super) fn describe(from: Version, to: Version, topology: Topology) -> anyhow::Result<(Page, Outcome)> {
+    let answer = answer(from, to, topology);
+    Ok((Page { text: text(&answer), value: serde_json::to_value(&answer)? }, answer.outcome()))
+}
+
+fn text(answer: &Answer) -> String {
+    let mut page = String::new();
+    if let Some(refused) = &answer.refused {
+        let _ = writeln!(page, "No way from {} to {}.", answer.from, answer.to);
+        page.push_str(&paragraph("  reason:  ", &format!("{} ({})", refused.reason, refused.code)));
+        if let Some(source) = &refused.source {
+            page.push_str(&paragraph("  source:  ", source));
+        }
+        page.push_str(&paragraph("  way out: ", &refused.way_out));
+        return page;
+    }
+    let Some(path) = &answer.path else { return page };
+    if path.is_empty() {
+        let _ = writeln!(page, "{} already runs: nothing to do.", answer.to);
+        return page;
+    }
+    let stops: Vec<String> = path.stops().iter().map(ToString::to_string).collect();
+    let Topology { frontends, backends, compute_nodes } = answer.topology;
+    let steps = answer.steps.last().map_or(0, |step| step.number);
+    let hops = path.hops.len();
+    let _ = writeln!(
+        page,
+        "{} in {hops} hop{}, {steps} steps, {frontends} FE, {backends} BE, {compute_nodes} CN",
+        stops.join(" -> "),
+        if hops == 1 { "" } else { "s" }
+    );
+    let mut told = 0;
+    for (index, hop) in path.hops.iter().enumerate() {
+        let _ = writeln!(page, "\nHop {}: {} -> {}", index + 1, hop.from, hop.to);
+        for rule in &hop.rules {
+            page.push_str(&paragraph("  rule  ", &format!("{} ({}; {})", rule.text, rule.code, rule.source)));
+        }
+        for step in answer.steps.iter().filter(|step| usize::try_from(step.hop).is_ok_and(|hop| hop == index + 1)) {
+            // The lines of one step share its number, which the first of them shows.
+            let lead = if step.number == told { " ".repeat(20) } else { format!("  {:>3}. {:<13}", step.number, word(&step.phase)) };
+            told = step.number;
+            page.push_str(&paragraph(&lead, &format!("- {} ({}; {})", step.text, step.rule_code, step.source)));
+        }
+    }
+    page
+}
+
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

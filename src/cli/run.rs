@@ -1,0 +1,272 @@
+//! `run`: the operator against a Kubernetes cluster, with its flags, endpoints, signals and clients; decides nothing about clusters.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Outcome;
+use crate::clock::Clock;
+use crate::controllers::{self, Scope, Settings};
+use crate::model::cluster::Conventions;
+use crate::starrocks;
+use crate::telemetry::{self, LogFormat, LogSettings, Telemetry};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object a line
+    Json,
+    /// Text for people
+    Text,
+}
+
+/// How to run the operator.
+#[derive(Args, Clone, Debug)]
+pub struct RunArguments {
+    /// Namespaces to serve, repeated or separated by commas; none means all
+    #[arg(long = "namespace", alias = "namespaces", env = "WATCH_NAMESPACE", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Namespaces never to serve, repeated or separated by commas
+    #[arg(long, value_delimiter = ',')]
+    deny_list: Vec<String>,
+    /// Address of /metrics; 0 for none
+    #[arg(long, default_value = ":8080")]
+    metrics_bind_address: String,
+    /// Address of /healthz and /readyz; 0 for none
+    #[arg(long, default_value = ":8081")]
+    health_probe_bind_address: String,
+    /// Act only while holding the Lease c6c79638.starrocks.com in the operator's namespace
+    #[arg(long, default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+    /// DNS suffix of the Kubernetes cluster
+    #[arg(long, default_value = "cluster.local")]
+    dns_domain_suffix: String,
+    /// Put a hash into the names of ConfigMap and Secret volumes; changing this restarts pods
+    #[arg(long, default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
+    volume_name_with_hash: bool,
+    /// Default environment variables to leave out of pods, separated by commas
+    #[arg(long, env = "KUBE_STARROCKS_UNSUPPORTED_ENVS", value_delimiter = ',')]
+    unsupported_envs: Vec<String>,
+    /// Path of a kubeconfig; by default $KUBECONFIG, then the Pod's service account
+    #[arg(long)]
+    kubeconfig: Option<String>,
+    /// Context of the kubeconfig
+    #[arg(long)]
+    context: Option<String>,
+    /// Clusters looked at at the same time
+    #[arg(long, default_value_t = 16)]
+    concurrency: usize,
+    /// Log format; by default JSON inside Kubernetes and text outside
+    #[arg(long, value_enum)]
+    log_format: Option<Format>,
+    /// Log level (error, warn, info, debug, trace) or a filter such as starrocks_operator=debug,kube=warn
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    log_level: String,
+    #[command(flatten)]
+    former: FormerFlags,
+}
+
+/// Flags of the former operator that have no meaning here; accepted so that its manifests start this one.
+#[derive(Args, Clone, Debug, Default)]
+struct FormerFlags {
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    zap_devel: Option<String>,
+    #[arg(long, hide = true)]
+    zap_encoder: Option<String>,
+    #[arg(long, hide = true)]
+    zap_log_level: Option<String>,
+    #[arg(long, hide = true)]
+    zap_stacktrace_level: Option<String>,
+    #[arg(long, hide = true)]
+    zap_time_encoding: Option<String>,
+}
+
+impl FormerFlags {
+    fn given(&self) -> Vec<&'static str> {
+        let Self { zap_devel, zap_encoder, zap_log_level, zap_stacktrace_level, zap_time_encoding } = self;
+        let all = [
+            ("--zap-devel", zap_devel),
+            ("--zap-encoder", zap_encoder),
+            ("--zap-log-level", zap_log_level),
+            ("--zap-stacktrace-level", zap_stacktrace_level),
+            ("--zap-time-encoding", zap_time_encoding),
+        ];
+        all.into_iter().filter(|(_, value)| value.is_some()).map(|(flag, _)| flag).collect()
+    }
+}
+
+/// Runs the operator on a runtime of its own until it is told to stop.
+///
+/// # Errors
+/// When it cannot start, or stops of its own accord.
+pub fn main(arguments: RunArguments) -> anyhow::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    runtime.block_on(run(arguments))?;
+    Ok(Outcome::Done)
+}
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start, or stops of its own accord.
+pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
+    let in_kubernetes = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    telemetry::init_logs(&log_settings(&arguments, in_kubernetes));
+    // A panic in one pass is caught and told; its place must stand in the log in the log's own format.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
+    for flag in arguments.former.given() {
+        tracing::warn!(flag, "this flag of the former operator has no effect; see --log-format and --log-level");
+    }
+    // With two providers compiled in, rustls would refuse to choose; an error means that one is installed already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let config = kube_config(&arguments).await?;
+    let settings = settings(&arguments, &config.default_namespace);
+    let client = kube::Client::try_from(config).context("making the Kubernetes client")?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signal(shutdown.clone()));
+    let told = Telemetry::default();
+    let endpoints = serve_endpoints(&arguments, &told, &shutdown)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?settings.namespaces, identity = settings.identity, "starting");
+    let starrocks: Arc<dyn starrocks::StarRocks> = Arc::new(starrocks::Client::new());
+    let outcome = tokio::select! {
+        outcome = controllers::run(client, starrocks, settings, told, shutdown.clone()) => outcome.map_err(anyhow::Error::from),
+        failed = endpoints => failed,
+    };
+    shutdown.cancel();
+    outcome
+}
+
+fn log_settings(arguments: &RunArguments, in_kubernetes: bool) -> LogSettings {
+    let format = match (arguments.log_format, in_kubernetes) {
+        (Some(Format::Json), _) | (None, true) => LogFormat::Json,
+        (Some(Format::Text), _) | (None, false) => LogFormat::Text,
+    };
+    LogSettings { format, filter: arguments.log_level.clone() }
+}
+
+async fn kube_config(arguments: &RunArguments) -> anyhow::Result<kube::Config> {
+    let options = KubeConfigOptions { context: arguments.context.clone(), ..KubeConfigOptions::default() };
+    let mut config = match &arguments.kubeconfig {
+        Some(path) if !path.is_empty() => {
+            let file = Kubeconfig::read_from(path).with_context(|| format!("reading {path}"))?;
+            kube::Config::from_custom_kubeconfig(file, &options).await.with_context(|| format!("using {path}"))?
+        }
+        _ if arguments.context.is_some() => kube::Config::from_kubeconfig(&options).await.context("using the kubeconfig")?,
+        _ => kube::Config::infer().await.context("finding a kubeconfig or a service account")?,
+    };
+    // Retries are ours: silent ones would outlast every deadline and hide from every count.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    Ok(config)
+}
+
+fn settings(arguments: &RunArguments, default_namespace: &str) -> Settings {
+    let namespaces = named(&arguments.namespaces);
+    let operator_namespace = std::env::var("POD_NAMESPACE").ok().filter(|name| !name.is_empty());
+    Settings {
+        namespaces: if namespaces.is_empty() { Scope::All } else { Scope::Several(namespaces) },
+        deny_list: named(&arguments.deny_list).into_iter().collect::<BTreeSet<_>>(),
+        conventions: Conventions {
+            dns_suffix: arguments.dns_domain_suffix.clone(),
+            volume_name_with_hash: arguments.volume_name_with_hash,
+            unsupported_env: named(&arguments.unsupported_envs),
+        },
+        concurrency: arguments.concurrency,
+        leader_election: arguments.leader_elect,
+        operator_namespace: operator_namespace.unwrap_or_else(|| default_namespace.to_owned()),
+        ..Settings::new(Clock::system(), identity())
+    }
+}
+
+fn named(list: &[String]) -> Vec<String> {
+    list.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+/// The pod's name and the process: a restarted container must not believe that it still holds the lease of its former self.
+fn identity() -> String {
+    let host = ["POD_NAME", "HOSTNAME"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_else(|| "operator".to_owned());
+    format!("{host}_{}_{:x}", std::process::id(), Clock::system().now().as_millis())
+}
+
+/// Opens the endpoints; the future ends only when one of them fails.
+fn serve_endpoints(
+    arguments: &RunArguments,
+    told: &Telemetry,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
+    let health = telemetry::bind_address(&arguments.health_probe_bind_address)?;
+    let metrics = telemetry::bind_address(&arguments.metrics_bind_address)?;
+    // The endpoints outlive the operator's last pass: probes must not fail while it shuts down in order.
+    let until = CancellationToken::new();
+    let (told, shutdown) = (told.clone(), shutdown.clone());
+    Ok(async move {
+        let probes = async {
+            match health {
+                Some(address) => telemetry::serve_health(address, told.health, until.clone()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let exposition = async {
+            match metrics {
+                Some(address) => telemetry::serve_metrics(address, told.metrics, until.clone()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let failed = tokio::select! { failed = probes => failed, failed = exposition => failed };
+        shutdown.cancel();
+        failed.map_err(anyhow::Error::from)
+    })
+}
+
+async fn stop_on_signal(shutdown: CancellationToken) {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            return;
+        }
+    };
+    tokio::select! {
+        _signal = terminate.recv() => tracing::info!("told to stop by SIGTERM"),
+        _signal = tokio::signal::ctrl_c() => tracing::info!("told to stop by SIGINT"),
+    }
+    shutdown.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        run: RunArguments,
+    }
+
+    fn parse(arguments: &[&str]) -> RunArguments {
+        Program::try_parse_from([&["program"], arguments].concat()).map(|program| program.run).expect("parses")
+    }
+
+    #[test]
+    fn the_former_operators_manifest_starts_this_one() {
+        let arguments = parse(&["--leader-elect", "--zap-time-encoding=iso8601", "--zap-encoder=console", "--volume-name-with-hash=true"]);
+        assert!(arguments.leader_elect && arguments.volume_name_with_hash);
+        assert_eq!(arguments.former.given(), ["--zap-encoder", "--zap-time-encoding"]);
+    }
+
+    #[test]
+    fn namespaces_are_a_list_or_repeated_and_none_means_all() {
+        let settings = |arguments: &[&str]| settings(&parse(arguments), "starrocks");
+        assert_eq!(settings(&["--namespace=a,b", "--namespace=c"]).namespaces, Scope::Several(vec!["a".into(), "b".into(), "c".into()]));
+        assert_eq!(settings(&["--namespace="]).namespaces, Scope::All);
+        assert!(!settings(&["--leader-elect=false"]).leader_election);
+    }
+}
