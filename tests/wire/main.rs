@@ -1,0 +1,13 @@
+//! The real operator against an embedded Kubernetes and a simulated StarRocks, request by request, on a paused clock.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+mod crashes;
+mod harness;
+mod leadership;
+mod mishaps;
+mod neighbours;
+mod ownership;
+mod progress;
+mod rest;
+mod rights;
+mod watches;

@@ -1,0 +1,66 @@
+//! The operator asks for nothing that its generated role does not grant, and the role grants nothing that the operator never asks for.
+
+use serde_json::json;
+use starrocks_operator::sim::crash::{SUBJECT, resource};
+
+use crate::harness::{apply, change, delete, pass, play, stage, until};
+
+/// Rights that no request of the operator itself exercises.
+///
+/// `update starrocksclusters/finalizers`: the API server's OwnerReferencesPermissionEnforcement asks for it when an object with
+/// blockOwnerDeletion is written; it is never requested as such.
+const HELD_FOR_OTHERS: [&str; 1] = ["update starrocksclusters/finalizers.starrocks.com"];
+
+#[test]
+fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
+    play(async {
+        let embedded = stage(1).await;
+        let operator = embedded.hire("embedded-0", true);
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": "prod"}, "stringData": {"password": ""}});
+        let conf = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fe-conf", "namespace": "prod"}, "data": {"fe.conf": "http_port = 8030\n"}});
+        for document in [&secret, &conf] {
+            embedded.apply(document).await.expect("accepted");
+        }
+        let mut wanted = resource("3.4.10", [3, 3, 1]);
+        wanted["spec"]["credentials"] = json!({"secretName": "login"});
+        wanted["spec"]["starRocksFeSpec"]["configMapInfo"] = json!({"configMapName": "fe-conf", "resolveKey": "fe.conf"});
+        apply(&embedded, &wanted).await;
+        embedded.world().seed_tables("prod", 3);
+
+        change(&embedded, json!({"spec": {"version": "3.5.9"}})).await;
+        change(&embedded, json!({"spec": {"starRocksBeSpec": {"replicas": 4}, "starRocksCnSpec": {"replicas": 2}}})).await;
+        let policy = json!({"minReplicas": 1, "maxReplicas": 3, "version": "v2", "hpaPolicy": {"metrics": [
+            {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}]}});
+        let proxy = json!({"replicas": 1, "resolver": "kube-dns.kube-system.svc.cluster.local"});
+        change(
+            &embedded,
+            json!({"spec": {"starRocksCnSpec": {"replicas": null, "autoScalingPolicy": policy}, "starRocksFeProxySpec": proxy}}),
+        )
+        .await;
+        pass(120).await;
+        change(&embedded, json!({"spec": {"starRocksCnSpec": {"replicas": 1, "autoScalingPolicy": null}, "starRocksFeProxySpec": null}}))
+            .await;
+        pass(120).await;
+        {
+            let world = embedded.world();
+            for kind in ["HorizontalPodAutoscaler", "Deployment"] {
+                assert!(world.store.list(kind, Some("prod")).is_empty(), "{kind} of a section that is gone");
+            }
+        }
+
+        change(&embedded, json!({"spec": {"starRocksCnSpec": null}})).await;
+        until("the compute nodes go", 900, || embedded.world().store.get("StatefulSet", "prod", "kube-cn").is_none()).await;
+
+        operator.stop().await;
+        let operator = embedded.hire("embedded-1", true);
+        pass(60).await;
+        delete(&embedded, SUBJECT).await;
+        until("the objects go", 600, || embedded.world().store.list("StatefulSet", Some("prod")).is_empty()).await;
+        pass(60).await;
+        operator.stop().await;
+
+        assert_eq!(embedded.ledger.refused(), Vec::<String>::new());
+        let unused: Vec<String> = embedded.rules().unused().iter().map(ToString::to_string).collect();
+        assert_eq!(unused, HELD_FOR_OTHERS);
+    });
+}
