@@ -1,0 +1,42 @@
+# Verbs of the project. Everything here works on a fresh machine with Rust and the package registries.
+CARGO ?= cargo
+
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e ci
+
+help: ## Show the verbs
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: ## Compile everything, tests included
+	$(CARGO) check --all-targets
+
+test: ## Run every test
+	$(CARGO) test
+
+lint: ## Formatting and clippy, warnings are errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+generate: ## Fail if a generated file differs from what the code says
+	$(CARGO) run --quiet -- generate --check
+
+bless: ## Rewrite every generated file and snapshot
+	$(CARGO) run --quiet -- generate --write
+	INSTA_UPDATE=always $(CARGO) test
+
+demo: ## Create a cluster and upgrade it on the embedded Kubernetes
+	$(CARGO) run -- demo
+
+simulate: ## 1,000 seeded runs with faults
+	$(CARGO) run -- simulate --seeds 1000
+
+e2e: ## The operator against a real control plane with simulated nodes; needs Go the first time
+	tests/e2e/run
+
+kubectl-test: ## An ordinary kubectl against the embedded API (needs Go, once)
+	bash tests/kubectl/run
+
+ci: ## What the continuous integration runs
+	bash .ci/run
