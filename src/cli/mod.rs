@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "e2e")]
+mod control_plane;
 mod crash_points;
 mod crds;
 mod demo;
@@ -15,6 +17,8 @@ mod paragraph;
 mod plan;
 pub mod run;
 mod simulate;
+#[cfg(feature = "e2e")]
+mod sql;
 
 /// Creates StarRocks clusters on Kubernetes and walks them safely from release to release.
 #[derive(Debug, Parser)]
@@ -38,6 +42,14 @@ enum Command {
     #[cfg(feature = "e2e")]
     #[command(hide = true)]
     Nodes(nodes::Arguments),
+    /// Serve the embedded Kubernetes API and its control loops, without nodes
+    #[cfg(feature = "e2e")]
+    #[command(hide = true)]
+    ControlPlane(control_plane::Arguments),
+    /// Ask a frontend SQL
+    #[cfg(feature = "e2e")]
+    #[command(hide = true)]
+    Sql(sql::Arguments),
     /// Run seeded simulations with faults and check every safety rule
     Simulate(simulate::Arguments),
     /// Write or check the files that are generated from the code
@@ -63,6 +75,10 @@ pub fn main() -> ExitCode {
         Command::Crds => crds::crds(),
         #[cfg(feature = "e2e")]
         Command::Nodes(arguments) => nodes::nodes(arguments),
+        #[cfg(feature = "e2e")]
+        Command::ControlPlane(arguments) => control_plane::control_plane(arguments),
+        #[cfg(feature = "e2e")]
+        Command::Sql(arguments) => sql::sql(arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
     };

@@ -66,6 +66,20 @@ impl World {
         world
     }
 
+    /// A control plane without nodes: whoever registers some and plays kubelets and a storage provisioner there is a client of its API.
+    pub fn of_control_plane(seed: u64, timings: Timings, now: Timestamp) -> Self {
+        let mut store = Store::with_seed(now, seed);
+        bootstrap_with(&mut store, &Timings { node_names: Vec::new(), ..timings.clone() });
+        Self {
+            store,
+            plane: ControlPlane::with_duty(timings, seed, Duty::ControlLoops),
+            starrocks: StarRocks::new(seed, Settings::default()),
+            now,
+            changed: Arc::new(Notify::new()),
+            mends: BTreeMap::new(),
+        }
+    }
+
     /// Nodes without a control plane: whatever is mirrored into the store, kubelets and StarRocks act on it, and nobody else.
     pub fn of_nodes(seed: u64, timings: Timings, settings: Settings, now: Timestamp) -> Self {
         Self {

@@ -34,12 +34,13 @@ const (
 	endTimeout = 5 * time.Second
 )
 
-const runUsage = `usage: start [--logs DIR] [--audit-log FILE] [--] COMMAND [ARGUMENT...]
+const runUsage = `usage: start [--logs DIR] [--audit-log FILE] [--bare] [--] COMMAND [ARGUMENT...]
 
 Starts etcd, kube-apiserver, kube-controller-manager and kube-scheduler, runs the command, and ends everything with it.
 
   --logs DIR        keep one log per server in DIR, and DIR/environment and DIR/pid while it runs (for ./enter)
   --audit-log FILE  write an audit log (level Metadata, JSON lines)
+  --bare            start no server: the command brings its own, and writes the file KUBECONFIG
 
 The command finds KUBECONFIG (administrator), CONTROLPLANE_DIR (pki/ and kubeconfigs), and kubectl in its PATH.
 KUBE_APISERVER_FLAGS, KUBE_CONTROLLER_MANAGER_FLAGS, KUBE_SCHEDULER_FLAGS and ETCD_FLAGS add flags.
@@ -63,6 +64,7 @@ func run(arguments []string) int {
 	flags.Usage = func() { fmt.Fprint(os.Stderr, runUsage) }
 	logs := flags.String("logs", "", "")
 	auditLog := flags.String("audit-log", "", "")
+	bare := flags.Bool("bare", false, "")
 	if err := flags.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -73,7 +75,7 @@ func run(arguments []string) int {
 		flags.Usage()
 		return bedFailed
 	}
-	code, err := runBed(*logs, *auditLog, flags.Args())
+	code, err := runBed(*logs, *auditLog, *bare, flags.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
 		return bedFailed
@@ -81,7 +83,7 @@ func run(arguments []string) int {
 	return code
 }
 
-func runBed(logs, auditLog string, command []string) (code int, err error) {
+func runBed(logs, auditLog string, bare bool, command []string) (code int, err error) {
 	if err := makeNetwork(); err != nil {
 		return 0, err
 	}
@@ -113,8 +115,10 @@ func runBed(logs, auditLog string, command []string) (code int, err error) {
 	defer func() { endDescendants(bed.servers, endTimeout) }()
 	// A killed bed leaves its marks behind.
 	bed.removeMarks()
-	if err := bed.start(auditLog); err != nil {
-		return 0, err
+	if !bare {
+		if err := bed.start(auditLog); err != nil {
+			return 0, err
+		}
 	}
 	defer bed.removeMarks()
 	if err := bed.writeMarks(); err != nil {

@@ -1,6 +1,7 @@
 //! Nodes for a real Kubernetes control plane: pods bound to them are played with StarRocks in them, on real sockets and in real time; decides nothing
 //! that controllers or a scheduler decide, and binds addresses that only the network namespace of tests/controlplane has.
 
+mod control_plane;
 mod feed;
 mod http_server;
 mod listeners;
@@ -18,6 +19,8 @@ use anyhow::Context;
 use kube::Client;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+
+pub use self::control_plane::{ControlPlaneSettings, serve_control_plane};
 
 use self::listeners::Listeners;
 use self::mirror::Mirror;
@@ -63,7 +66,12 @@ impl Settings {
 
     fn starrocks(&self) -> starrocks::Settings {
         let usual = starrocks::Settings::default();
-        starrocks::Settings { start_percent: self.percent, backend_graceful: self.scaled(usual.backend_graceful), ..usual }
+        starrocks::Settings {
+            start_percent: self.percent,
+            backend_graceful: self.scaled(usual.backend_graceful),
+            checkpoint_round: self.scaled(usual.checkpoint_round),
+            ..usual
+        }
     }
 
     fn scaled(&self, duration: Duration) -> Duration {

@@ -7,6 +7,7 @@ mod deployment;
 mod desk;
 mod disruption;
 mod dns;
+mod duty;
 mod endpoints;
 mod fields;
 mod garbage;
@@ -33,6 +34,8 @@ use serde_json::Value;
 
 pub use self::bootstrap::{bootstrap, bootstrap_with, ready_conditions};
 pub use self::dns::resolver;
+pub use self::duty::Duty;
+pub use self::nodes::FAULT;
 
 use self::agenda::{Agenda, Job, Loop};
 use self::desk::Desk;
@@ -40,7 +43,7 @@ use self::fields::Key;
 use self::garbage::Ownership;
 use self::intake::{Change, route};
 use self::kubelet::{Blow, Kubelet};
-use self::nodes::Lost;
+use self::nodes::{Hearing, Lost};
 use self::recorder::Recorder;
 use self::scheduler::Promises;
 use self::storage::Provisioning;
@@ -93,16 +96,6 @@ impl Default for Timings {
     }
 }
 
-/// Which parts of a control plane act.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Duty {
-    /// All of them.
-    #[default]
-    Everything,
-    /// The kubelets alone: whoever fills the store has control loops and a scheduler of its own.
-    Kubelets,
-}
-
 /// Every control loop, the scheduler and the kubelets of one cluster.
 #[derive(Clone)]
 pub struct ControlPlane {
@@ -118,6 +111,8 @@ pub struct ControlPlane {
     provisioning: Provisioning,
     promises: Promises,
     failing: Vec<String>,
+    /// Nodes that are off because their annotation says so.
+    ordered_off: BTreeSet<String>,
     /// The last moment that was settled; `None` before the first.
     settled: Option<Timestamp>,
 }
@@ -143,6 +138,7 @@ impl ControlPlane {
             provisioning: Provisioning::new(),
             promises: Promises::new(),
             failing: Vec::new(),
+            ordered_off: BTreeSet::new(),
             settled: None,
         }
     }
@@ -153,10 +149,10 @@ impl ControlPlane {
             store.set_now(now);
         }
         let before = store.revision();
-        self.take_in_failures(store, now);
         self.recorder.expire(store, now);
         for _ in 0..MOST_ROUNDS {
             self.take_in(store, runtime, now);
+            self.take_in_failures(store, now);
             runtime.advance(&dns::ClusterDns { store }, now);
             let mut desk = Desk::new(store, &mut self.recorder, now);
             let mut busy = false;
@@ -167,6 +163,7 @@ impl ControlPlane {
                     &mut desk,
                     &mut Loops {
                         timings: &self.timings,
+                        duty: self.duty,
                         rng: &mut self.rng,
                         agenda: &mut self.agenda,
                         ownership: &self.ownership,
@@ -176,7 +173,9 @@ impl ControlPlane {
                     },
                 );
             }
-            busy |= self.kubelet.work(&mut desk, runtime, &self.timings, &self.lost);
+            if self.duty.has_kubelets() {
+                busy |= self.kubelet.work(&mut desk, runtime, &self.timings, &self.lost);
+            }
             if !busy && store.revision() == self.cursor {
                 break;
             }
@@ -210,7 +209,7 @@ impl ControlPlane {
         self.failing.retain(|failing| failing != node);
         self.lost.remove(node);
         self.kubelet.rise(node);
-        if self.duty == Duty::Everything {
+        if self.duty.has_loops() {
             self.agenda.wake(Loop::Node, Key::new("Node", "", node), Timestamp::default());
         }
     }
@@ -240,7 +239,7 @@ impl ControlPlane {
         for node in std::mem::take(&mut self.failing) {
             if store.get("Node", "", &node).is_some() {
                 self.lost.insert(&node, now);
-                if self.duty == Duty::Everything {
+                if self.duty.has_loops() {
                     self.agenda.wake(Loop::Node, Key::new("Node", "", &node), now);
                 }
             }
@@ -273,7 +272,7 @@ impl ControlPlane {
                 let everything: Vec<Arc<Value>> = store.all().map(|(_, object)| object.clone()).collect();
                 let live: BTreeSet<String> = everything.iter().map(|object| fields::uid(object).to_owned()).collect();
                 self.kubelet.keep_only(&live);
-                for key in self.ownership.keep_only(&live).into_iter().filter(|_| self.duty == Duty::Everything) {
+                for key in self.ownership.keep_only(&live).into_iter().filter(|_| self.duty.has_loops()) {
                     self.agenda.wake(Loop::Garbage, key, now);
                 }
                 for object in &everything {
@@ -288,10 +287,16 @@ impl ControlPlane {
         if kind == "Event" || kind == "Lease" {
             return;
         }
-        if self.duty == Duty::Everything {
+        if self.duty.has_loops() {
             self.wake_loops(store, change, now);
         }
-        if kind == "Pod" {
+        if kind == "Node" && self.duty.has_kubelets() {
+            self.take_in_order(change);
+        } else if kind == "Pod" && !self.duty.has_kubelets() {
+            if change.removed {
+                self.promises.remove(fields::uid(change.object));
+            }
+        } else if kind == "Pod" {
             let desk = Desk::new(store, &mut self.recorder, now);
             if change.removed {
                 self.promises.remove(fields::uid(change.object));
@@ -300,11 +305,28 @@ impl ControlPlane {
                 self.kubelet.observe(&desk, &self.timings, change.object)
             }
         } else if kind == "PersistentVolumeClaim" && change.removed {
-            if self.duty == Duty::Everything {
-                storage::release(&mut Desk::new(store, &mut self.recorder, now), change.object);
+            if self.duty.has_loops() {
+                storage::release(&mut Desk::new(store, &mut self.recorder, now), self.duty, change.object);
             }
             self.provisioning.remove(fields::uid(change.object));
             self.kubelet.erase_claim(runtime, fields::uid(change.object));
+        }
+    }
+
+    /// Does to a node's machine what the annotation on its Node says.
+    fn take_in_order(&mut self, change: &Change) {
+        let node = fields::name(change.object);
+        let off = !change.removed && nodes::is_ordered_off(change.object);
+        match (off, self.ordered_off.contains(node)) {
+            (true, false) => {
+                self.ordered_off.insert(node.to_owned());
+                self.fail_node(node);
+            }
+            (false, true) => {
+                self.ordered_off.remove(node);
+                self.restore_node(node);
+            }
+            _ => {}
         }
     }
 
@@ -327,6 +349,7 @@ impl ControlPlane {
 /// What the loops share beside the store.
 struct Loops<'a> {
     timings: &'a Timings,
+    duty: Duty,
     rng: &'a mut SmallRng,
     agenda: &'a mut Agenda,
     ownership: &'a Ownership,
@@ -340,13 +363,19 @@ fn run(job: &Job, desk: &mut Desk, loops: &mut Loops) {
     match job.works {
         Loop::Namespace => namespaces::sync(desk, key),
         Loop::Garbage => garbage::sync(desk, loops.ownership, key),
-        Loop::Node => nodes::sync(desk, loops.agenda, loops.lost, loops.timings.node_monitor_grace, key),
+        Loop::Node => {
+            let hearing = if loops.duty.has_kubelets() { Hearing::Machines(loops.lost) } else { Hearing::Reports };
+            nodes::sync(desk, loops.agenda, &hearing, loops.timings.node_monitor_grace, key);
+        }
         Loop::Deployment => deployment::sync(desk, loops.agenda, key),
         Loop::ReplicaSet => replicaset::sync(desk, loops.agenda, loops.rng, key),
         Loop::StatefulSet => statefulset::sync(desk, loops.agenda, key),
         Loop::Storage => {
-            storage::sync(desk, loops.agenda, loops.provisioning, loops.timings.provision, key);
-            storage::expand(desk, key);
+            let provision = loops.duty.has_kubelets().then_some(loops.timings.provision);
+            storage::sync(desk, loops.agenda, loops.provisioning, provision, key);
+            if provision.is_some() {
+                storage::expand(desk, key);
+            }
         }
         Loop::Schedule => scheduler::sync(desk, loops.promises, key),
         Loop::Endpoints => endpoints::sync(desk, key),

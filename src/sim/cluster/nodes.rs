@@ -8,12 +8,17 @@ use serde_json::{Value, json};
 use super::agenda::{Agenda, Loop};
 use super::bootstrap::ready_conditions;
 use super::desk::{Dependents, Desk};
-use super::fields::{Key, condition_holds, finished, items, name, namespace, number, put_condition, set, terminating, text, uid, unset};
+use super::fields::{
+    Key, annotation, condition, condition_holds, finished, items, name, namespace, number, put_condition, set, terminating, text, uid,
+    unset,
+};
 use crate::model::Timestamp;
 
 const COMPONENT: &str = "node-controller";
 /// How long the pods of a removed node are left alone (the pod garbage collector's quarantine).
 pub(super) const QUARANTINE: Duration = Duration::from_secs(40);
+/// Annotation of a Node by which clients of the API take its machine's power; `lost` is the one value, and without it the power is back.
+pub const FAULT: &str = "sim.starrocks.com/fault";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
 /// Nodes whose machine is off, and since when.
@@ -36,14 +41,34 @@ impl Lost {
     }
 }
 
+/// By what a node controller knows that a node is silent.
+pub(super) enum Hearing<'a> {
+    /// The machines themselves: those that are off are silent, the others report at once.
+    Machines(&'a Lost),
+    /// What kubelets, who are clients, write: their Leases and their nodes' conditions.
+    Reports,
+}
+
+/// Whether the annotation of a Node says that its machine is off.
+pub(super) fn is_ordered_off(node: &Value) -> bool {
+    annotation(node, FAULT) == Some("lost")
+}
+
 /// One pass over one node; `grace` is `--node-monitor-grace-period`.
-pub(super) fn sync(desk: &mut Desk, agenda: &mut Agenda, lost: &Lost, grace: Duration, key: &Key) {
+pub(super) fn sync(desk: &mut Desk, agenda: &mut Agenda, hearing: &Hearing, grace: Duration, key: &Key) {
     let Some(node) = desk.get(key).cloned() else { return collect_pods(desk, &key.name) };
-    let Some(since) = lost.since.get(&key.name).copied() else {
-        return welcome(desk, &node);
+    let since = match hearing {
+        Hearing::Machines(lost) => match lost.since.get(&key.name).copied() {
+            Some(since) => since,
+            None => return welcome(desk, &node),
+        },
+        Hearing::Reports => last_report(desk, &node),
     };
     let unknown_at = since + grace;
     if desk.now() < unknown_at {
+        if matches!(hearing, Hearing::Reports) && condition_holds(&node, "Ready") {
+            untaint(desk, &node);
+        }
         return agenda.wake(Loop::Node, key.clone(), unknown_at);
     }
     declare_unknown(desk, &node);
@@ -58,20 +83,23 @@ fn collect_pods(desk: &mut Desk, node: &str) {
     }
 }
 
+/// When a node's kubelet last renewed its Lease or wrote its conditions; a fresh node has time for its first report.
+fn last_report(desk: &Desk, node: &Value) -> Timestamp {
+    let lease = desk.get(&Key::new("Lease", "kube-node-lease", name(node)));
+    // The controller's own verdict is no sign of life.
+    let written = condition(node, "Ready").filter(|ready| text(ready, "/status") != "Unknown");
+    let moments = [
+        lease.map(|lease| text(lease, "/spec/renewTime")),
+        written.map(|ready| text(ready, "/lastHeartbeatTime")),
+        Some(text(node, "/metadata/creationTimestamp")),
+    ];
+    moments.into_iter().flatten().filter_map(Timestamp::parse).max().unwrap_or_default()
+}
+
 /// A node that reports gets its conditions back and loses the taints.
 fn welcome(desk: &mut Desk, node: &Value) {
+    untaint(desk, node);
     let key = Key::of(node);
-    let tainted = items(node, "/spec/taints").iter().any(|taint| text(taint, "/key") == UNREACHABLE);
-    if tainted {
-        let mut fresh = node.clone();
-        let kept: Vec<Value> = items(node, "/spec/taints").iter().filter(|taint| text(taint, "/key") != UNREACHABLE).cloned().collect();
-        if kept.is_empty() {
-            unset(&mut fresh, &["spec", "taints"])
-        } else {
-            set(&mut fresh, &["spec", "taints"], json!(kept))
-        }
-        desk.update(fresh);
-    }
     let reports = node.pointer("/status/conditions").is_some() && !condition_holds(node, "Ready");
     if reports {
         let mut conditions = items(node, "/status/conditions").to_vec();
@@ -83,6 +111,20 @@ fn welcome(desk: &mut Desk, node: &Value) {
         desk.put_status(&key, status);
         let what = format!("Node {} status is now: NodeReady", key.name);
         desk.event(node, "Normal", "NodeReady", &what, &format!("kubelet/{}", key.name));
+    }
+}
+
+fn untaint(desk: &mut Desk, node: &Value) {
+    let tainted = items(node, "/spec/taints").iter().any(|taint| text(taint, "/key") == UNREACHABLE);
+    if tainted {
+        let mut fresh = node.clone();
+        let kept: Vec<Value> = items(node, "/spec/taints").iter().filter(|taint| text(taint, "/key") != UNREACHABLE).cloned().collect();
+        if kept.is_empty() {
+            unset(&mut fresh, &["spec", "taints"])
+        } else {
+            set(&mut fresh, &["spec", "taints"], json!(kept))
+        }
+        desk.update(fresh);
     }
 }
 

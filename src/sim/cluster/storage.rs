@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Duty;
 use super::agenda::{Agenda, Loop};
 use super::desk::Desk;
 use super::fields::{Key, annotation, finished, flag, has_finalizer, items, name, namespace, set, terminating, text, uid};
@@ -12,13 +13,15 @@ use crate::model::Timestamp;
 
 const COMPONENT: &str = "persistentvolume-controller";
 const IN_USE: &str = "kubernetes.io/pvc-protection";
+/// Tells the provisioner whose claim it is that a volume is due.
+const PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// When the volumes of claims by UID will exist.
 pub(super) type Provisioning = BTreeMap<String, Timestamp>;
 
-/// One pass over one claim; `provision` is how long a new volume takes to exist.
-pub(super) fn sync(desk: &mut Desk, agenda: &mut Agenda, provisioning: &mut Provisioning, provision: Duration, key: &Key) {
+/// One pass over one claim; `provision` is how long a new volume takes to exist, `None` leaves its making to a client of the API.
+pub(super) fn sync(desk: &mut Desk, agenda: &mut Agenda, provisioning: &mut Provisioning, provision: Option<Duration>, key: &Key) {
     let Some(claim) = desk.get(key).cloned() else { return };
     if terminating(&claim) {
         if !in_use(desk, &claim) {
@@ -47,24 +50,32 @@ pub(super) fn sync(desk: &mut Desk, agenda: &mut Agenda, provisioning: &mut Prov
         desk.event(&claim, "Normal", "WaitForFirstConsumer", "waiting for first consumer to be created before binding", COMPONENT);
         return;
     }
+    if provision.is_none()
+        && let Some(volume) = desk.list("PersistentVolume", "").into_iter().find(|volume| text(volume, "/spec/claimRef/uid") == uid(&claim))
+    {
+        let key = Key::of(volume);
+        return bind(desk, &claim, &key);
+    }
     match provisioning.get(uid(&claim)).copied() {
         Some(at) if at <= desk.now() => {
             provisioning.remove(uid(&claim));
             make_volume(desk, &claim, &class);
         }
         Some(at) => agenda.wake(Loop::Storage, key.clone(), at),
+        None if provision.is_none() && annotation(&claim, PROVISIONER).is_some() => {}
         None => {
-            let at = desk.now() + provision;
             let mut fresh = claim.clone();
-            set(&mut fresh, &["metadata", "annotations", "volume.kubernetes.io/storage-provisioner"], json!(text(&class, "/provisioner")));
-            provisioning.insert(uid(&claim).to_owned(), at);
+            set(&mut fresh, &["metadata", "annotations", PROVISIONER], json!(text(&class, "/provisioner")));
             desk.update(fresh);
             let what = format!(
                 "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system administrator.",
                 text(&class, "/provisioner")
             );
             desk.event(&claim, "Normal", "ExternalProvisioning", &what, COMPONENT);
-            agenda.wake(Loop::Storage, key.clone(), at);
+            if let Some(at) = provision.map(|provision| desk.now() + provision) {
+                provisioning.insert(uid(&claim).to_owned(), at);
+                agenda.wake(Loop::Storage, key.clone(), at);
+            }
         }
     }
 }
@@ -121,12 +132,16 @@ fn make_volume(desk: &mut Desk, claim: &Value, class: &Value) {
         let what = format!("Successfully provisioned volume {volume_name}");
         desk.event(claim, "Normal", "ProvisioningSucceeded", &what, text(class, "/provisioner"));
     }
+    bind(desk, claim, &key);
+}
+
+fn bind(desk: &mut Desk, claim: &Value, key: &Key) {
     let mut fresh = claim.clone();
-    set(&mut fresh, &["spec", "volumeName"], json!(volume_name));
+    set(&mut fresh, &["spec", "volumeName"], json!(key.name));
     set(&mut fresh, &["metadata", "annotations", "pv.kubernetes.io/bind-completed"], json!("yes"));
     set(&mut fresh, &["metadata", "annotations", "pv.kubernetes.io/bound-by-controller"], json!("yes"));
     if let Ok(fresh) = desk.try_update(fresh) {
-        finish_binding(desk, &fresh, &key);
+        finish_binding(desk, &fresh, key);
     }
 }
 
@@ -162,14 +177,14 @@ fn in_use(desk: &Desk, claim: &Value) -> bool {
     })
 }
 
-/// What becomes of the volume of a claim that is gone.
-pub(super) fn release(desk: &mut Desk, claim: &Value) {
+/// What becomes of the volume of a claim that is gone; a provisioner that is a client removes it itself.
+pub(super) fn release(desk: &mut Desk, duty: Duty, claim: &Value) {
     let key = Key::new("PersistentVolume", "", text(claim, "/spec/volumeName"));
     let Some(volume) = desk.get(&key).cloned() else { return };
     if text(&volume, "/spec/claimRef/uid") != uid(claim) {
         return;
     }
-    if text(&volume, "/spec/persistentVolumeReclaimPolicy") == "Delete" {
+    if text(&volume, "/spec/persistentVolumeReclaimPolicy") == "Delete" && duty.has_kubelets() {
         desk.delete(&key, uid(&volume));
         desk.remove_finalizer(&key, "kubernetes.io/pv-protection");
     } else {

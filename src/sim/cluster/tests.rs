@@ -881,6 +881,95 @@ fn a_lost_node_turns_unknown_its_pods_wait_for_force_and_it_comes_back() {
 }
 
 #[test]
+fn a_node_loses_its_power_and_gets_it_back_by_an_annotation() {
+    let mut lab = Lab::new();
+    lab.create(stateful_set(3, "Parallel", rolling()));
+    lab.run(60);
+    let node = text(&lab.get("Pod", "fe-1"), "/spec/nodeName").to_owned();
+    let order = |lab: &mut Lab, value: Value| {
+        let mut object = lab.store.get("Node", "", &node).cloned().expect("node");
+        set(&mut object, &["metadata", "annotations"], value);
+        lab.store.update(object, "test").expect("updated");
+        lab.run(70);
+    };
+    order(&mut lab, json!({super::FAULT: "lost"}));
+    assert!(lab.plane.is_lost(&node) && !lab.ready("fe-1"));
+    assert!(!condition_holds(lab.store.get("Node", "", &node).expect("node"), "Ready"));
+    order(&mut lab, json!({}));
+    assert!(!lab.plane.is_lost(&node) && lab.ready("fe-1"));
+    assert!(condition_holds(lab.store.get("Node", "", &node).expect("node"), "Ready"));
+}
+
+/// Control loops alone: the test is the kubelet and the storage provisioner.
+fn loops_alone() -> Lab {
+    let lab = Lab::new();
+    Lab { plane: ControlPlane::with_duty(Timings::default(), 7, super::Duty::ControlLoops), ..lab }
+}
+
+#[test]
+fn without_kubelets_of_their_own_the_loops_go_by_leases_and_reports() {
+    let mut lab = loops_alone();
+    let taints = |lab: &Lab| items(lab.store.get("Node", "", "worker-1").expect("node"), "/spec/taints").len();
+    let ready = |lab: &Lab| condition_holds(lab.store.get("Node", "", "worker-1").expect("node"), "Ready");
+    let renew = |lab: &mut Lab, version: &str| {
+        let renewed = lab.now.to_seconds_text().replace('Z', ".000000Z");
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "worker-1", "namespace": "kube-node-lease"},
+            "spec": {"holderIdentity": "worker-1", "leaseDurationSeconds": 40, "renewTime": renewed}});
+        match version {
+            "first" => lab.store.create(lease, "kubelet").expect("created"),
+            _ => lab.store.update(lease, "kubelet").expect("renewed"),
+        };
+    };
+    renew(&mut lab, "first");
+    lab.run(40);
+    renew(&mut lab, "second");
+    lab.run(40);
+    assert!(ready(&lab) && taints(&lab) == 0, "a renewed lease keeps a node");
+    lab.run(20);
+    assert!(!ready(&lab) && taints(&lab) == 2, "silence does not");
+    renew(&mut lab, "third");
+    let mut node = lab.store.get("Node", "", "worker-1").cloned().expect("node");
+    lab.run(5);
+    assert!(!ready(&lab), "only the kubelet says that it is ready");
+    set(&mut node, &["status", "conditions"], json!(super::ready_conditions(lab.now)));
+    if let Some(metadata) = node["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
+    }
+    lab.store.update_status(node, "kubelet").expect("reported");
+    lab.run(5);
+    assert!(ready(&lab) && taints(&lab) == 0);
+}
+
+#[test]
+fn without_a_provisioner_of_their_own_the_loops_bind_what_a_client_makes_and_leave_its_removal_to_it() {
+    let mut lab = loops_alone();
+    lab.create(stateful_set(1, "Parallel", rolling()));
+    lab.run(30);
+    let claim = lab.store.list("PersistentVolumeClaim", Some("db")).first().map(|claim| (*claim).clone()).expect("a claim");
+    let wanted = super::fields::annotation(&claim, "volume.kubernetes.io/storage-provisioner").map(str::to_owned);
+    assert_eq!(wanted.as_deref(), Some("sim.csi.k8s.io"));
+    assert_eq!(text(&claim, "/status/phase"), "Pending");
+    let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "made-by-hand"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "standard",
+        "claimRef": {"kind": "PersistentVolumeClaim", "name": name(&claim), "namespace": "db", "uid": uid(&claim)},
+        "csi": {"driver": "sim.csi.k8s.io", "volumeHandle": "made-by-hand"}}});
+    lab.create(volume);
+    lab.run(5);
+    let bound = lab.get("PersistentVolumeClaim", name(&claim));
+    assert_eq!((text(&bound, "/status/phase"), text(&bound, "/spec/volumeName")), ("Bound", "made-by-hand"));
+    assert!(!text(&lab.get("Pod", "fe-0"), "/spec/nodeName").is_empty(), "the pod is bound once its volume is");
+    lab.delete("StatefulSet", "fe");
+    lab.run(5);
+    lab.store
+        .delete("Pod", "db", "fe-0", DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() })
+        .expect("the kubelet lets go");
+    lab.delete("PersistentVolumeClaim", name(&claim));
+    lab.run(5);
+    let volume = lab.store.get("PersistentVolume", "", "made-by-hand").expect("its provisioner removes it");
+    assert_eq!(text(volume, "/status/phase"), "Released");
+}
+
+#[test]
 fn a_node_that_comes_back_late_lets_go_of_the_pods_that_were_deleted_meanwhile() {
     let mut lab = Lab::new();
     lab.create(stateful_set(3, "Parallel", rolling()));

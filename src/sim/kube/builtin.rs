@@ -139,6 +139,7 @@ const LINES: &[Line] = lines! {
     "discovery.k8s.io" "v1" api::discovery::v1::EndpointSlice, "EndpointSlice" "endpointslices" [] [] [Generation];
     "coordination.k8s.io" "v1" api::coordination::v1::Lease, "Lease" "leases" [] [] [];
     "storage.k8s.io" "v1" api::storage::v1::StorageClass, "StorageClass" "storageclasses" ["sc"] [] [Cluster];
+    "storage.k8s.io" "v1" api::storage::v1::CSIDriver, "CSIDriver" "csidrivers" [] [] [Cluster];
     "rbac.authorization.k8s.io" "v1" api::rbac::v1::ClusterRole, "ClusterRole" "clusterroles" [] [] [Cluster];
     "rbac.authorization.k8s.io" "v1" api::rbac::v1::ClusterRoleBinding, "ClusterRoleBinding" "clusterrolebindings" [] [] [Cluster];
     "rbac.authorization.k8s.io" "v1" api::rbac::v1::Role, "Role" "roles" [] [] [];

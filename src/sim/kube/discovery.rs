@@ -71,6 +71,9 @@ fn subresources(entry: &Entry) -> Vec<Subresource> {
         found.push(("eviction", "policy", "v1", "Eviction".to_string(), &["create"]));
         found.push(("log", "", "", "Pod".to_string(), &["get"]));
     }
+    if kind == "ServiceAccount" {
+        found.push(("token", "authentication.k8s.io", "v1", "TokenRequest".to_string(), &["create"]));
+    }
     found
 }
 

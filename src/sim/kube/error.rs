@@ -238,6 +238,11 @@ impl ApiError {
         Self::new(503, "ServiceUnavailable", message, Some(json!({})))
     }
 
+    /// 401; a token that nobody knows.
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized".to_string(), None)
+    }
+
     /// 403 in the words of the RBAC authorizer; `action` is `list resource "pods" in API group "" in the namespace "x"`.
     pub fn forbidden(group: &str, plural: &str, name: &str, why: &str) -> Self {
         let resource = if group.is_empty() { plural.to_string() } else { format!("{plural}.{group}") };

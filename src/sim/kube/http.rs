@@ -22,7 +22,7 @@ use super::rbac::{self, Rules};
 use super::route::{Query, ResourcePath, Route, route, verb};
 use super::store::Store;
 use super::watch::Watch;
-use super::{access_review, reads, writes};
+use super::{access_review, identity, reads, writes};
 
 /// Body of a response: whole for most requests, endless for watches.
 pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -103,6 +103,18 @@ impl<B: Backend> ApiServer<B> {
     /// A service whose user, such as `system:serviceaccount:ns:name`, may do what the rules allow.
     pub fn user(&self, name: &str, rules: Arc<Rules>) -> ApiService<B> {
         ApiService { shared: self.shared.clone(), user: name.to_string(), rules: Some(rules) }
+    }
+
+    /// A service for whoever sends a request with these headers: the owner of its bearer token with the rights that role bindings give, or, without
+    /// credentials, the admin. 401 for a token that nobody knows.
+    pub(super) fn sender(&self, headers: &HeaderMap) -> Result<ApiService<B>, ApiError> {
+        let Some(credentials) = headers.get(header::AUTHORIZATION) else { return Ok(self.admin()) };
+        let token = credentials.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+        self.shared.with_store(|store| {
+            let user = identity::user_of(store, token).ok_or_else(ApiError::unauthorized)?;
+            let rules = Rules::bound(store, &user);
+            Ok(self.user(&user, Arc::new(rules)))
+        })
     }
 
     /// A kube client of the admin.
@@ -300,7 +312,7 @@ fn response(code: u16, content_type: &'static str, body: ResponseBody) -> Respon
     response
 }
 
-fn refused(error: &ApiError) -> Response<ResponseBody> {
+pub(super) fn refused(error: &ApiError) -> Response<ResponseBody> {
     response(error.code, "application/json", whole(error.to_status().to_string().into_bytes()))
 }
 

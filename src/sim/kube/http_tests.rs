@@ -331,6 +331,41 @@ async fn a_gatekeeper_can_refuse_delay_hang_and_lose_replies() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_of_a_service_account_has_the_rights_that_bindings_give_to_it_and_dies_with_it() {
+    let (world, server) = server();
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let make = async |path: &str, body: Value| assert_eq!(raw(&server, "POST", path, "application/json", body).await.0, 201, "{path}");
+    make(accounts, json!({"metadata": {"name": "a.b"}})).await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let rule = |verbs: Value| json!([{"apiGroups": [""], "resources": ["pods"], "verbs": verbs}]);
+    make(&format!("{rbac}/clusterroles"), json!({"metadata": {"name": "reader"}, "rules": rule(json!(["list"]))})).await;
+    make(&format!("{rbac}/namespaces/default/roles"), json!({"metadata": {"name": "maker"}, "rules": rule(json!(["create"]))})).await;
+    let subjects = json!([{"kind": "ServiceAccount", "name": "a.b", "namespace": "default"}]);
+    let bound = |kind: &str, role: &str| json!({"metadata": {"name": role}, "subjects": subjects, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}});
+    make(&format!("{rbac}/clusterrolebindings"), bound("ClusterRole", "reader")).await;
+    make(&format!("{rbac}/namespaces/default/rolebindings"), bound("Role", "maker")).await;
+    let (code, request) = raw(&server, "POST", &format!("{accounts}/a.b/token"), "application/json", json!({})).await;
+    assert_eq!(code, 201);
+    let token = request["status"]["token"].as_str().unwrap().to_owned();
+    let ask = async |method: &str, path: &str, body: Value| {
+        let mut headers = ::http::HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let Ok(mut service) = server.sender(&headers) else { return 401 };
+        let request = ::http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.body(http_body_util::Full::new(Bytes::from(body.to_string()))).unwrap();
+        service.call(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask("GET", "/api/v1/pods", Value::Null).await, 200);
+    assert_eq!(ask("GET", "/api/v1/namespaces/default/configmaps", Value::Null).await, 403);
+    assert_eq!(ask("POST", "/api/v1/namespaces/default/pods", pod("a")).await, 201);
+    assert_eq!(ask("POST", "/api/v1/namespaces/kube-system/pods", json!({})).await, 403);
+    world.lock().unwrap().store.delete("ServiceAccount", "default", "a.b", DeleteOptions::default()).unwrap();
+    assert_eq!(ask("GET", "/api/v1/pods", Value::Null).await, 401);
+    let none = server.sender(&::http::HeaderMap::new()).is_ok();
+    assert!(none, "without a token one is the administrator");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_user_may_do_what_the_rules_say_and_unused_rules_are_known() {
     let (_, server) = server();
     let list = |items: &[&str]| items.iter().map(|item| (*item).to_string()).collect::<Vec<_>>();

@@ -17,6 +17,7 @@ mod field_tracking;
 mod field_walk;
 mod gate;
 mod http;
+mod identity;
 mod json_patch;
 mod json_path;
 mod media;
@@ -52,7 +53,7 @@ pub use rbac::{Permission, Rules};
 pub use registry::{Column, Origin, Registry, Resource, ScalePaths, Version};
 pub use schema::{ListKind, Schema, Shape};
 pub use selectors::{FieldSelector, LabelSelector};
-pub use serve::serve;
+pub use serve::{serve, serve_users};
 pub use store::{EventKind, Gone, ObjectKey, Store, WatchEvent};
 
 #[cfg(test)]

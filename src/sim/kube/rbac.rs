@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use serde_json::Value;
 
 use super::error::ApiError;
 use super::gate::RequestInfo;
+use super::identity;
+use super::store::Store;
 
 /// One permission in its smallest form, as a rule spells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +55,26 @@ impl Rules {
     pub fn with_namespace(mut self, namespace: &str, rules: Vec<PolicyRule>) -> Self {
         self.grants.extend(rules.into_iter().map(|rule| (Some(namespace.to_string()), rule)));
         self
+    }
+
+    /// The rules that the role bindings in a store give to a user, as they are now.
+    pub fn bound(store: &Store, user: &str) -> Self {
+        let mut grants = Vec::new();
+        for kind in ["ClusterRoleBinding", "RoleBinding"] {
+            for binding in store.list_shared(kind, None) {
+                if !binding["subjects"].as_array().into_iter().flatten().any(|subject| identity::is_meant(subject, user)) {
+                    continue;
+                }
+                let text = |pointer: &str| binding.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+                let namespace = text("/metadata/namespace");
+                let role_namespace = if text("/roleRef/kind") == "Role" { namespace } else { "" };
+                let role = store.get(text("/roleRef/kind"), role_namespace, text("/roleRef/name"));
+                let rules: Vec<PolicyRule> = role.and_then(|role| serde_json::from_value(role["rules"].clone()).ok()).unwrap_or_default();
+                let reach = (kind == "RoleBinding").then(|| namespace.to_string());
+                grants.extend(rules.into_iter().map(|rule| (reach.clone(), rule)));
+            }
+        }
+        Self { grants, used: Mutex::default() }
     }
 
     /// Whether a request would be allowed.

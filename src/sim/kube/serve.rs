@@ -1,7 +1,7 @@
 //! The API on a socket, for kubectl and other programs: a listener in, connections served until the listener fails; plain HTTP/1.1.
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
@@ -11,21 +11,39 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tower::{BoxError, Service};
 
+use super::error::ApiError;
 use super::gate::Backend;
-use super::http::{ApiService, ResponseBody};
+use super::http::{ApiServer, ApiService, ResponseBody, refused};
 
 /// Serves the API as the service's user; ends only when the listener fails. Dropping the future closes the door but not open connections.
 pub async fn serve<B: Backend>(listener: TcpListener, service: ApiService<B>) -> std::io::Result<()> {
+    accept(listener, move |_headers: &HeaderMap| Ok(service.clone())).await
+}
+
+/// As `serve`, for users who are told apart by the bearer tokens of their service accounts; whoever sends none may do everything.
+pub async fn serve_users<B: Backend>(listener: TcpListener, server: ApiServer<B>) -> std::io::Result<()> {
+    accept(listener, move |headers: &HeaderMap| server.sender(headers)).await
+}
+
+async fn accept<B: Backend>(
+    listener: TcpListener,
+    door: impl Fn(&HeaderMap) -> Result<ApiService<B>, ApiError> + Clone + Send + 'static,
+) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
-        let service = service.clone();
+        // Small answers go at once, as the API server sends them.
+        let _unimportant = stream.set_nodelay(true);
+        let door = door.clone();
         tokio::spawn(async move {
             let handler = service_fn(move |request: Request<Incoming>| {
-                let answer = service.clone().call(request);
+                let sender = door(request.headers());
                 async move {
-                    match answer.await {
-                        Ok(response) => Ok(response.map(plain)),
-                        Err(error) => Err(broken(error)),
+                    match sender {
+                        Ok(mut service) => match service.call(request).await {
+                            Ok(response) => Ok(response.map(plain)),
+                            Err(error) => Err(broken(error)),
+                        },
+                        Err(error) => Ok(refused(&error).map(plain)),
                     }
                 }
             });

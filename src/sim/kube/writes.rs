@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::call::{Addressed, Answer, Call, show, show_list};
 use super::error::{ApiError, FaultKind, FieldFault};
 use super::event_view;
+use super::identity;
 use super::options::{DeleteOptions, Mode, PatchKind, Propagation, Written};
 use super::reads::Filter;
 use super::registry::Origin;
@@ -22,11 +23,12 @@ const PATCH_TYPES: &[&str] = &[
 /// Built-in kinds whose updates must name the version they replace, as all custom resources must.
 const CONDITIONAL: &[&str] = &["Lease", "PodDisruptionBudget", "CustomResourceDefinition", "ControllerRevision"];
 
-/// Creates an object or an eviction.
+/// Creates an object, an eviction or a token.
 pub(super) fn create(store: &mut Store, call: &Call) -> Result<Answer, ApiError> {
     let addressed = call.address(store.registry())?;
     match (addressed.resource.kind.as_str(), call.path.subresource.as_str(), call.path.name.is_empty()) {
         ("Pod", "eviction", false) => return evict(store, call),
+        ("ServiceAccount", "token", false) => return identity::issue(store, call),
         (_, "", true) => {}
         _ => return Err(ApiError::method_not_allowed()),
     }

@@ -177,7 +177,7 @@ impl StarRocks {
         let (epoch, alone) = (group.epoch, group.majority() == 1);
         self.audit.elections += 1;
         self.schedule(now + first_heartbeat, Event::Heartbeat(cluster, epoch));
-        self.schedule(now + Duration::from_secs(60), Event::CheckpointTick(cluster, epoch));
+        self.schedule(now + self.settings.checkpoint_round, Event::CheckpointTick(cluster, epoch));
         self.schedule(now + Duration::from_secs(5), Event::Tablets(cluster, epoch));
         let waiting: Vec<ContainerId> = self
             .processes

@@ -7,8 +7,6 @@ use super::state::{Checkpoint, Group, Image, NewOperation, Volume};
 use super::{Event, StarRocks};
 use crate::sim::runtime::ContainerId;
 
-/// Controller and workers look every 60 s.
-const ROUND: Duration = Duration::from_secs(60);
 /// CREATE IMAGE to the journal roll (15:36:34 → 15:36:38).
 const ROLL: Duration = Duration::from_secs(4);
 
@@ -35,7 +33,7 @@ impl StarRocks {
 
     /// The controller on the leader: pushes what exists, replaces a dead worker, or orders a new image.
     pub(super) fn checkpoint_tick(&mut self, cluster: u32, epoch: u64) {
-        self.schedule(self.now + ROUND, Event::CheckpointTick(cluster, epoch));
+        self.schedule(self.now + self.settings.checkpoint_round, Event::CheckpointTick(cluster, epoch));
         self.push_image(cluster);
         self.roll(cluster);
         let now = self.now;
@@ -59,7 +57,9 @@ impl StarRocks {
             group.checkpoint = Some(Checkpoint { journal: rolled, worker, worker_run: run });
         }
         // The worker's own round is not in step with the controller's.
-        let wait = Duration::from_millis(60_000 - phase % 60_000);
+        let round = self.settings.checkpoint_round.max(Duration::from_secs(1));
+        let into = Duration::from_millis(phase % u64::try_from(round.as_millis()).unwrap_or(60_000));
+        let wait = round.saturating_sub(into);
         self.schedule(now + wait.max(Duration::from_secs(1)), Event::CheckpointWork(cluster, epoch));
     }
 

@@ -65,6 +65,8 @@ pub struct Settings {
     pub election_delay: Duration,
     /// One tablet clone.
     pub clone_time: Duration,
+    /// How often the leader's checkpoint controller and its workers look (60 s in every release, real-fe.md §6); an image takes one to two of these.
+    pub checkpoint_round: Duration,
     /// Candidates of equal standing are drawn with the seed; otherwise the last by name wins, as in all recordings.
     pub draw_leaders: bool,
     /// Percent of the normal start-up time.
@@ -80,6 +82,7 @@ impl Default for Settings {
             backend_graceful: Duration::from_secs(12),
             election_delay: Duration::ZERO,
             clone_time: Duration::from_secs(3),
+            checkpoint_round: Duration::from_secs(60),
             draw_leaders: false,
             start_percent: 100,
         }
