@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::kube::{Gatekeeper, RequestInfo, Verdict};
+use super::kube::{ApiError, Gatekeeper, RequestInfo, Verdict};
 
 /// What one client did, and the wire that can be cut under it.
 #[derive(Default)]
@@ -194,7 +194,7 @@ impl Gatekeeper for Ledger {
         if is_counted(request) && self.count_down(&mut state) { Verdict::LoseReply } else { Verdict::Proceed }
     }
 
-    fn after(&self, request: &RequestInfo, code: u16) {
+    fn after(&self, request: &RequestInfo, code: u16, _refusal: Option<&ApiError>) {
         if request.user != self.user {
             return;
         }

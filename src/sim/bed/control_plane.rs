@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 use crate::sim::cluster::Timings;
-use crate::sim::kube::{ApiServer, Gatekeeper, RequestInfo, Verdict, serve_users};
+use crate::sim::kube::{ApiError, ApiServer, Gatekeeper, RequestInfo, Verdict, serve_users};
 use crate::sim::pace;
 use crate::sim::world::World;
 
@@ -68,14 +68,17 @@ impl Gatekeeper for Audit {
         Verdict::Proceed
     }
 
-    fn after(&self, request: &RequestInfo, code: u16) {
+    fn after(&self, request: &RequestInfo, code: u16, refusal: Option<&ApiError>) {
         let RequestInfo { verb, group, resource, subresource, namespace, name, user, path } = request;
-        let line = json!({
+        let mut line = json!({
             "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "stage": "ResponseComplete",
             "requestURI": path, "verb": verb, "user": {"username": user},
             "objectRef": {"resource": resource, "subresource": subresource, "apiGroup": group, "namespace": namespace, "name": name},
             "responseStatus": {"code": code},
         });
+        if let Some(refusal) = refusal {
+            line["responseStatus"]["message"] = json!(refusal.message);
+        }
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = writeln!(file, "{line}") {
             tracing::error!(%error, "the audit log cannot be written");
@@ -104,6 +107,7 @@ mod tests {
                 path: text("/apis/apps/v1/namespaces/a/statefulsets/b"),
             },
             403,
+            Some(&ApiError::forbidden("apps", "statefulsets", "b", "because")),
         );
         let line = std::fs::read_to_string(&path).expect("written");
         std::fs::remove_file(&path).expect("removed");
@@ -112,6 +116,7 @@ mod tests {
             r#""verb":"patch""#,
             r#""resource":"statefulsets""#,
             r#""code":403"#,
+            "is forbidden: because",
         ] {
             assert!(line.contains(part), "{part} is missing in {line}");
         }

@@ -62,6 +62,6 @@ pub enum Verdict {
 pub trait Gatekeeper: Send + Sync {
     /// Decides about a request.
     fn before(&self, request: &RequestInfo) -> Verdict;
-    /// Learns the outcome: the HTTP status code.
-    fn after(&self, request: &RequestInfo, code: u16);
+    /// Learns the outcome: the HTTP status code, and why it is a refusal.
+    fn after(&self, request: &RequestInfo, code: u16, refusal: Option<&ApiError>);
 }

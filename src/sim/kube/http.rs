@@ -234,10 +234,11 @@ impl<B: Backend> ApiService<B> {
             Some(error) => Err(error),
             None => self.carry_out(call),
         };
-        let response = outcome.unwrap_or_else(|error| refused(&error));
         if let Some(gate) = gate {
-            gate.after(&info, response.status().as_u16());
+            let code = outcome.as_ref().map_or_else(|error| error.code, |response| response.status().as_u16());
+            gate.after(&info, code, outcome.as_ref().err());
         }
+        let response = outcome.unwrap_or_else(|error| refused(&error));
         if lost { Err("connection closed before message completed".into()) } else { Ok(response) }
     }
 

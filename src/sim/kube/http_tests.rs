@@ -305,7 +305,7 @@ impl Gatekeeper for Saboteur {
         }
     }
 
-    fn after(&self, _request: &RequestInfo, _code: u16) {}
+    fn after(&self, _request: &RequestInfo, _code: u16, _refusal: Option<&ApiError>) {}
 }
 
 #[tokio::test(start_paused = true)]
