@@ -32,7 +32,7 @@ demo: ## Create a cluster and upgrade it on the embedded Kubernetes
 simulate: ## 1,000 seeded runs with faults
 	$(CARGO) run -- simulate --seeds 1000
 
-e2e: ## The operator against a real control plane with simulated nodes; needs Go the first time
+e2e: ## The operator against a real and the embedded control plane with simulated nodes; needs Go the first time
 	tests/e2e/run
 
 kubectl-test: ## An ordinary kubectl against the embedded API (needs Go, once)
