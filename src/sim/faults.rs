@@ -94,3 +94,22 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_mishaps_that_overlap_the_first_does_not_end_the_second() {
+        let mut world = World::new(1);
+        let begun = world.now();
+        world.slow_start(200, Duration::from_secs(10));
+        world.advance(begun + Duration::from_secs(5));
+        world.slow_start(200, Duration::from_secs(10));
+        world.slow_start(200, Duration::from_secs(1));
+        world.advance(begun + Duration::from_secs(14));
+        assert!(!world.is_mended());
+        world.advance(begun + Duration::from_secs(15));
+        assert!(world.is_mended());
+    }
+}

@@ -151,7 +151,16 @@ impl World {
 
     /// Ends a mishap after a while; it has begun just now.
     pub(super) fn mend_later(&mut self, lasting: Duration, mend: Mend) {
-        self.mends.entry(self.now + lasting).or_default().push(mend);
+        let mut end = self.now + lasting;
+        // Of two mishaps of one kind that overlap, the end of the earlier one must not end the later one.
+        self.mends.retain(|at, pending| {
+            if pending.contains(&mend) {
+                end = end.max(*at);
+                pending.retain(|other| *other != mend);
+            }
+            !pending.is_empty()
+        });
+        self.mends.entry(end).or_default().push(mend);
         self.shaken();
     }
 

@@ -193,8 +193,11 @@ impl ControlPlane {
         [self.agenda.next(), self.kubelet.next_wakeup(&self.timings, &self.lost)].into_iter().flatten().min().map(|at| at.max(settled))
     }
 
-    /// Cuts a node's power: its processes end, its kubelet falls silent. Felt at the next `settle`.
+    /// Cuts a node's power: its processes end, its kubelet falls silent. Felt at the next `settle`; nothing for a node without power.
     pub fn fail_node(&mut self, node: &str) {
+        if self.is_lost(node) {
+            return;
+        }
         self.failing.push(node.to_owned());
         self.kubelet.fall(node);
     }
@@ -204,8 +207,11 @@ impl ControlPlane {
         self.lost.contains(node) || self.failing.iter().any(|failing| failing == node)
     }
 
-    /// Gives a node its power back: its kubelet reports again and starts over the pods that are still its own.
+    /// Gives a node its power back: its kubelet reports again and starts over the pods that are still its own. Nothing for a node with power.
     pub fn restore_node(&mut self, node: &str) {
+        if !self.is_lost(node) {
+            return;
+        }
         self.failing.retain(|failing| failing != node);
         self.lost.remove(node);
         self.kubelet.rise(node);

@@ -1005,6 +1005,18 @@ fn a_node_that_reboots_in_time_restarts_its_pods_in_place() {
 }
 
 #[test]
+fn power_that_was_never_cut_cannot_come_back() {
+    let mut lab = Lab::new();
+    lab.create(stateful_set(1, "Parallel", rolling()));
+    lab.run(60);
+    let before = lab.get("Pod", "fe-0");
+    lab.plane.restore_node(text(&before, "/spec/nodeName"));
+    lab.run(60);
+    assert_eq!(lab.get("Pod", "fe-0")["status"], before["status"]);
+    assert!(lab.ready("fe-0"));
+}
+
+#[test]
 fn a_budget_tells_how_many_pods_may_go() {
     let mut lab = Lab::new();
     lab.create(json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "fe", "namespace": "db"},
