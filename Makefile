@@ -30,7 +30,7 @@ demo: ## Create a cluster and upgrade it on the embedded Kubernetes
 	$(CARGO) run -- demo
 
 simulate: ## 1,000 seeded runs with faults
-	$(CARGO) run -- simulate --seeds 1000
+	$(CARGO) run --config profile.dev.opt-level=1 -- simulate --seeds 1000
 
 e2e: ## The operator against a real and the embedded control plane with simulated nodes; needs Go the first time
 	tests/e2e/run
