@@ -1,10 +1,10 @@
 # Verbs of the project. Everything here works on a fresh machine with Rust and the package registries.
 CARGO ?= cargo
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e ci
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci
 
 help: ## Show the verbs
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: ## Compile everything, tests included
 	$(CARGO) check --all-targets
@@ -34,6 +34,15 @@ simulate: ## 1,000 seeded runs with faults
 
 e2e: ## The operator against a real and the embedded control plane with simulated nodes; needs Go the first time
 	tests/e2e/run
+
+cluster: ## Leave a real control plane with nodes and the operator running, to work in by hand
+	tests/e2e/cluster up
+
+cluster-down: ## End what `make cluster` left running
+	tests/e2e/cluster down
+
+bench: ## Measure the operator with CLUSTERS (300) clusters on a real control plane
+	tests/e2e/bench
 
 kubectl-test: ## An ordinary kubectl against the embedded API (needs Go, once)
 	bash tests/kubectl/run

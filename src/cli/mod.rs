@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[cfg(feature = "e2e")]
+mod bench;
+#[cfg(feature = "e2e")]
 mod control_plane;
 mod crash_points;
 mod crds;
@@ -42,6 +44,10 @@ enum Command {
     #[cfg(feature = "e2e")]
     #[command(hide = true)]
     Nodes(nodes::Arguments),
+    /// Measure the operator with many clusters on a real Kubernetes API
+    #[cfg(feature = "e2e")]
+    #[command(hide = true)]
+    Bench(bench::Arguments),
     /// Serve the embedded Kubernetes API and its control loops, without nodes
     #[cfg(feature = "e2e")]
     #[command(hide = true)]
@@ -75,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Crds => crds::crds(),
         #[cfg(feature = "e2e")]
         Command::Nodes(arguments) => nodes::nodes(arguments),
+        #[cfg(feature = "e2e")]
+        Command::Bench(arguments) => bench::bench(&arguments),
         #[cfg(feature = "e2e")]
         Command::ControlPlane(arguments) => control_plane::control_plane(arguments),
         #[cfg(feature = "e2e")]

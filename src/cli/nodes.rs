@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// How long pulls, starts and stops take, in percent of the usual
     #[arg(long, default_value_t = 100)]
     start_percent: u32,
+    /// Leave out the events that kubelets record
+    #[arg(long)]
+    no_events: bool,
     /// Decides everything that is drawn
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -39,7 +42,7 @@ pub(super) fn nodes(arguments: Arguments) -> anyhow::Result<Outcome> {
 }
 
 async fn play(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { kubeconfig, nodes, pods_per_node, start_percent, seed, log_level } = arguments;
+    let Arguments { kubeconfig, nodes, pods_per_node, start_percent, no_events, seed, log_level } = arguments;
     telemetry::init_logs(&LogSettings { format: LogFormat::Text, filter: log_level });
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let config = match kubeconfig {
@@ -50,5 +53,5 @@ async fn play(arguments: Arguments) -> anyhow::Result<()> {
         None => kube::Config::infer().await.context("finding a kubeconfig")?,
     };
     let client = kube::Client::try_from(config).context("making the Kubernetes client")?;
-    bed::run(client, Clock::system(), Settings { seed, nodes, pods_per_node, percent: start_percent }).await
+    bed::run(client, Clock::system(), Settings { seed, nodes, pods_per_node, percent: start_percent, events: !no_events }).await
 }

@@ -40,6 +40,8 @@ pub(super) enum Outcome {
 /// A world and what its API server and it have yet to tell each other.
 pub(super) struct Mirror {
     pub(super) world: World,
+    /// Whether events are told.
+    events: bool,
     cursor: u64,
     /// Revisions after the cursor that came from the API server.
     taken_in: BTreeSet<u64>,
@@ -52,10 +54,11 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    pub(super) fn new(world: World) -> Self {
+    pub(super) fn new(world: World, events: bool) -> Self {
         Self {
             cursor: world.store.revision(),
             world,
+            events,
             taken_in: BTreeSet::new(),
             orders: BTreeMap::new(),
             under_way: BTreeSet::new(),
@@ -195,7 +198,7 @@ impl Mirror {
                     self.orders.insert(subject, Order::Status(status));
                 }
             }
-            ("Event", EventKind::Added | EventKind::Modified) => {
+            ("Event", EventKind::Added | EventKind::Modified) if self.events => {
                 self.orders.insert(subject, Order::Record(event.object.as_ref().clone()));
             }
             _ => {}
@@ -241,7 +244,7 @@ mod tests {
     use crate::sim::world::EPOCH;
 
     fn mirror() -> Mirror {
-        Mirror::new(World::of_nodes(1, Timings::default(), Settings::default(), EPOCH))
+        Mirror::new(World::of_nodes(1, Timings::default(), Settings::default(), EPOCH), true)
     }
 
     fn pod(version: u64) -> Value {

@@ -47,6 +47,8 @@ pub struct Settings {
     pub pods_per_node: u8,
     /// How long things take, in percent of what they take in a small healthy cluster.
     pub percent: u32,
+    /// Whether events are recorded: they are most of what kubelets write.
+    pub events: bool,
 }
 
 impl Settings {
@@ -101,7 +103,7 @@ pub async fn run(client: Client, clock: Clock, settings: Settings) -> anyhow::Re
     let timings = settings.timings();
     let mut world = World::of_nodes(settings.seed, timings.clone(), settings.starrocks(), clock.now());
     world.store.set_history_limit(HISTORY);
-    let bed = Arc::new(Bed { mirror: Mutex::new(Mirror::new(world)), clock, orders: Notify::new() });
+    let bed = Arc::new(Bed { mirror: Mutex::new(Mirror::new(world, settings.events)), clock, orders: Notify::new() });
     volumes::prepare(&client).await?;
     nodes::register(&client, &timings.node_names, settings.pods_per_node, clock).await?;
     let mut parts = JoinSet::new();
