@@ -137,7 +137,7 @@ pub struct ImageMark {
     #[schemars(extend("format" = "date-time"))]
     pub marked_at: Option<String>,
 
-    /// When the image was last asked for; asking is repeated after a while without result.
+    /// When the image was first asked for; asking is repeated after a while without result.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub requested_at: Option<String>,

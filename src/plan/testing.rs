@@ -164,6 +164,12 @@ impl World {
         decision
     }
 
+    /// A pass in which the operator dies after its first change; a status is one.
+    pub fn pass_of_one_change(&mut self) -> Decision {
+        let decision = super::plan(&self.cluster(), &self.observe());
+        self.interrupted_pass(usize::from(decision.status == self.status))
+    }
+
     /// Passes until nothing is done and nothing is awaited.
     pub fn run_to_rest(&mut self, passes: usize) {
         let mut last = None;

@@ -257,6 +257,19 @@ fn an_operator_that_keeps_dying_after_each_act_still_arrives() {
 }
 
 #[test]
+fn an_operator_that_dies_after_every_single_change_still_arrives() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.ask_for("3.5.9");
+    let arrives = (0..2_000).any(|_| {
+        world.pass_of_one_change();
+        world.status.operation.is_none() && world.status.version.as_deref() == Some("3.5.9")
+    });
+    assert!(arrives, "{:#?}", world.status.operation);
+    assert_eq!(world.restarts().len(), 10);
+    assert_eq!(world.setting("kube-fe-0", FrontendSetting::TabletSchedDisableBalance).as_deref(), Some("false"));
+}
+
+#[test]
 fn nodes_may_be_asked_to_go_one_hop_ahead_of_the_frontends() {
     let mut world = World::risen(spec("3.4.10", 3, 2, 0));
     world.edit(|spec| spec["starRocksBeSpec"]["image"] = json!("starrocks/be-ubuntu:3.5.9"));
