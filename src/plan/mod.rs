@@ -66,13 +66,17 @@ pub fn guarded(cluster: &Cluster, observed: &Observed) -> (Decision, Vec<Violati
     if violations.is_empty() {
         return (decision, violations);
     }
+    (refused(cluster, observed, &violations), violations)
+}
+
+/// What is decided instead of something that breaks a rule.
+fn refused(cluster: &Cluster, observed: &Observed, violations: &[Violation]) -> Decision {
     let detail = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let mut draft = Draft { operation: observed.status.operation.clone(), ..Draft::default() };
     draft.wait(WaitingOn::DecisionRefused { detail: detail.clone() });
     draft.warn("DecisionRefused", detail);
     let view = View::new(cluster, observed);
-    let refused = decide(&view, &versions::frontier(&view), draft);
-    (refused, violations)
+    decide(&view, &versions::frontier(&view), draft)
 }
 
 fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
