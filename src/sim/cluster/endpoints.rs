@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::desk::Desk;
 use super::fields::{
-    Key, condition_holds, controller_reference, finished, flag, has_labels, items, map, name, namespace, number, set, terminating, text,
-    uid,
+    Key, condition_holds, controller_reference, finished, flag, has_labels, items, label, map, name, namespace, number, set, terminating,
+    text, uid,
 };
 
 const SLICE_MANAGER: &str = "endpointslice-controller.k8s.io";
@@ -159,6 +159,10 @@ fn write_slice(desk: &mut Desk, service: &Value, pods: &[Arc<Value>]) {
         });
         if let Some(host) = host_name(service, pod) {
             set(&mut endpoint, &["hostname"], json!(host));
+        }
+        let node = desk.get(&Key::new("Node", "", text(pod, "/spec/nodeName")));
+        if let Some(zone) = node.and_then(|node| label(node, "topology.kubernetes.io/zone")) {
+            set(&mut endpoint, &["zone"], json!(zone));
         }
         endpoints.push(endpoint);
     }

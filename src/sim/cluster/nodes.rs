@@ -114,6 +114,7 @@ fn welcome(desk: &mut Desk, node: &Value) {
     }
 }
 
+/// Takes the taint off, and with it the deletions that it would have brought.
 fn untaint(desk: &mut Desk, node: &Value) {
     let tainted = items(node, "/spec/taints").iter().any(|taint| text(taint, "/key") == UNREACHABLE);
     if tainted {
@@ -125,6 +126,16 @@ fn untaint(desk: &mut Desk, node: &Value) {
             set(&mut fresh, &["spec", "taints"], json!(kept))
         }
         desk.update(fresh);
+        let staying: Vec<Value> = desk
+            .list_everywhere("Pod")
+            .into_iter()
+            .filter(|pod| text(pod, "/spec/nodeName") == name(node) && !terminating(pod) && patience(pod).is_some())
+            .cloned()
+            .collect();
+        for pod in staying {
+            let what = format!("Cancelling deletion of Pod {}/{}", namespace(&pod), name(&pod));
+            desk.event(&pod, "Normal", "TaintManagerEviction", &what, "taint-eviction-controller");
+        }
     }
 }
 
@@ -133,9 +144,11 @@ fn declare_unknown(desk: &mut Desk, node: &Value) {
     if condition_holds(node, "Ready") {
         let mut conditions = items(node, "/status/conditions").to_vec();
         for kind in ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"] {
+            let heard =
+                condition(node, kind).map_or_else(|| desk.now().to_seconds_text(), |known| text(known, "/lastHeartbeatTime").to_owned());
             let fresh = json!({
                 "type": kind, "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status.",
-                "lastHeartbeatTime": desk.now().to_seconds_text(),
+                "lastHeartbeatTime": heard,
             });
             put_condition(&mut conditions, fresh, desk.now());
         }

@@ -12,6 +12,9 @@ use super::fields::{
 
 const COMPONENT: &str = "default-scheduler";
 
+/// Labels of a node that its pods get too (the admission plugin PodTopologyLabels, on since 1.35).
+const TOPOLOGY: [&str; 2] = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
+
 /// Nodes promised to pods by UID while their volumes are being made.
 pub(super) type Promises = BTreeMap<String, String>;
 
@@ -241,6 +244,14 @@ fn enough_room(pod: &Value, node: &Value, placed: &[Placed]) -> Result<(), Strin
 fn bind(desk: &mut Desk, pod: &Value, node: &str) {
     let mut bound = pod.clone();
     set(&mut bound, &["spec", "nodeName"], json!(node));
+    // Binding gives a pod the topology of its node.
+    let topology: Vec<(&str, String)> = TOPOLOGY
+        .iter()
+        .filter_map(|key| label(desk.get(&Key::new("Node", "", node))?, key).map(|value| (*key, value.to_owned())))
+        .collect();
+    for (key, value) in topology {
+        set(&mut bound, &["metadata", "labels", key], json!(value));
+    }
     let Ok(mut bound) = desk.try_update(bound) else { return };
     let mut conditions = items(&bound, "/status/conditions").to_vec();
     put_condition(&mut conditions, json!({"type": "PodScheduled", "status": "True"}), desk.now());

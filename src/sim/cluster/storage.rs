@@ -15,6 +15,8 @@ const COMPONENT: &str = "persistentvolume-controller";
 const IN_USE: &str = "kubernetes.io/pvc-protection";
 /// Tells the provisioner whose claim it is that a volume is due.
 const PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
+/// The same under its former name, for provisioners that know no other.
+const FORMER_PROVISIONER: &str = "volume.beta.kubernetes.io/storage-provisioner";
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// When the volumes of claims by UID will exist.
@@ -65,7 +67,9 @@ pub(super) fn sync(desk: &mut Desk, agenda: &mut Agenda, provisioning: &mut Prov
         None if provision.is_none() && annotation(&claim, PROVISIONER).is_some() => {}
         None => {
             let mut fresh = claim.clone();
-            set(&mut fresh, &["metadata", "annotations", PROVISIONER], json!(text(&class, "/provisioner")));
+            for key in [PROVISIONER, FORMER_PROVISIONER] {
+                set(&mut fresh, &["metadata", "annotations", key], json!(text(&class, "/provisioner")));
+            }
             desk.update(fresh);
             let what = format!(
                 "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system administrator.",

@@ -540,6 +540,25 @@ fn endpoints_follow_readiness_and_dns_follows_endpoints() {
 }
 
 #[test]
+fn a_bound_pod_has_the_topology_of_its_node_as_its_endpoints_have_and_is_still_of_its_first_generation() {
+    let mut lab = Lab::new();
+    lab.create(service("fe", false, false));
+    lab.create(stateful_set(1, "Parallel", rolling()));
+    lab.run(60);
+    let pod = lab.get("Pod", "fe-0");
+    let node = lab.store.get("Node", "", text(&pod, "/spec/nodeName")).expect("its node");
+    for key in ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"] {
+        assert!(label(&pod, key).is_some() && label(&pod, key) == label(node, key), "{key}");
+    }
+    let slices = lab.store.list("EndpointSlice", Some("db"));
+    assert!(slices.iter().any(|slice| label(node, "topology.kubernetes.io/zone") == slice["endpoints"][0]["zone"].as_str()), "{slices:?}");
+    assert_eq!(number(&pod, "/metadata/generation"), Some(1));
+    let told: Vec<&str> = lab.events("SuccessfulCreate").into_iter().map(|event| text(event, "/message")).collect();
+    assert!(told.contains(&"Create Pod fe-0 in StatefulSet fe successful"), "{told:?}");
+    assert!(told.iter().any(|text| text.starts_with("Create Claim ")), "{told:?}");
+}
+
+#[test]
 fn a_terminating_pod_leaves_the_service_at_once() {
     let mut lab = Lab::new();
     lab.runtime.stubborn = true;
@@ -681,7 +700,13 @@ fn init_containers_run_before_main_ones_and_references_are_resolved() {
         Some(&Mount::Files(BTreeMap::from([("fe.conf".to_owned(), "http_port = 8030".to_owned())])))
     );
     assert_eq!(start.mounts.get("/log"), Some(&Mount::Volume(format!("{}/scratch", uid(&live)))));
-    assert_eq!(start.mounts.get("/info"), Some(&Mount::Files(BTreeMap::from([("labels".to_owned(), "app=\"fe\"".to_owned())]))));
+    assert_eq!(
+        start.mounts.get("/info"),
+        Some(&Mount::Files(BTreeMap::from([(
+            "labels".to_owned(),
+            "app=\"fe\"\ntopology.kubernetes.io/region=\"sim\"\ntopology.kubernetes.io/zone=\"sim-a\"".to_owned()
+        )])))
+    );
     lab.delete("Pod", "one");
     lab.run(10);
     assert!(lab.runtime.erased.contains(&format!("{}/scratch", uid(&live))), "an emptyDir goes with its pod");
@@ -897,6 +922,8 @@ fn a_node_loses_its_power_and_gets_it_back_by_an_annotation() {
     assert!(!condition_holds(lab.store.get("Node", "", &node).expect("node"), "Ready"));
     order(&mut lab, json!({}));
     assert!(!lab.plane.is_lost(&node) && lab.ready("fe-1"));
+    let told: Vec<&str> = lab.events("TaintManagerEviction").into_iter().map(|event| text(event, "/message")).collect();
+    assert!(told.contains(&"Cancelling deletion of Pod db/fe-1"), "{told:?}");
     assert!(condition_holds(lab.store.get("Node", "", &node).expect("node"), "Ready"));
 }
 
@@ -927,6 +954,9 @@ fn without_kubelets_of_their_own_the_loops_go_by_leases_and_reports() {
     assert!(ready(&lab) && taints(&lab) == 0, "a renewed lease keeps a node");
     lab.run(20);
     assert!(!ready(&lab) && taints(&lab) == 2, "silence does not");
+    let heard =
+        condition(lab.store.get("Node", "", "worker-1").expect("node"), "Ready").map(|ready| text(ready, "/lastHeartbeatTime").to_owned());
+    assert_eq!(heard.as_deref(), Some("2026-11-23T08:00:00Z"), "the controller's verdict is no heartbeat");
     renew(&mut lab, "third");
     let mut node = lab.store.get("Node", "", "worker-1").cloned().expect("node");
     lab.run(5);
@@ -948,6 +978,8 @@ fn without_a_provisioner_of_their_own_the_loops_bind_what_a_client_makes_and_lea
     let claim = lab.store.list("PersistentVolumeClaim", Some("db")).first().map(|claim| (*claim).clone()).expect("a claim");
     let wanted = super::fields::annotation(&claim, "volume.kubernetes.io/storage-provisioner").map(str::to_owned);
     assert_eq!(wanted.as_deref(), Some("sim.csi.k8s.io"));
+    let former = super::fields::annotation(&claim, "volume.beta.kubernetes.io/storage-provisioner").map(str::to_owned);
+    assert_eq!(former, wanted);
     assert_eq!(text(&claim, "/status/phase"), "Pending");
     let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "made-by-hand"}, "spec": {
         "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "standard",

@@ -139,5 +139,11 @@ pub(super) fn wanted_state_changed(target: &Target, live: &Value, object: &Value
         }
         copy
     };
-    wanted(live) != wanted(object)
+    let (mut before, after) = (wanted(live), wanted(object));
+    // Binding is no wish of anybody's: it comes through a subresource of its own.
+    let unbound = before["spec"]["nodeName"].as_str().unwrap_or_default().is_empty();
+    if target.key.kind == "Pod" && unbound && after["spec"]["nodeName"].is_string() {
+        before["spec"]["nodeName"] = after["spec"]["nodeName"].clone();
+    }
+    before != after
 }

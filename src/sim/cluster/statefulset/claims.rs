@@ -12,7 +12,7 @@ pub(super) fn ensure(desk: &mut Desk, stateful_set: &Value, pod: &Value) -> Resu
         match desk.get(&key) {
             Some(known) if terminating(known) => {
                 let message = format!("pvc {} is being deleted", key.name);
-                let what = format!("create Pod {} in StatefulSet {} failed error: {message}", name(pod), name(stateful_set));
+                let what = format!("Create Pod {} in StatefulSet {} failed error: {message}", name(pod), name(stateful_set));
                 desk.event(stateful_set, "Warning", "FailedCreate", &what, "statefulset-controller");
                 return Err(Refusal::Other(message));
             }
@@ -23,7 +23,7 @@ pub(super) fn ensure(desk: &mut Desk, stateful_set: &Value, pod: &Value) -> Resu
                     set(&mut claim, &["metadata", "ownerReferences"], json!(owners));
                 }
                 desk.try_create(claim)?;
-                let what = format!("create Claim {} Pod {} in StatefulSet {} success", key.name, name(pod), name(stateful_set));
+                let what = format!("Create Claim {} Pod {} in StatefulSet {} success", key.name, name(pod), name(stateful_set));
                 desk.event(stateful_set, "Normal", "SuccessfulCreate", &what, "statefulset-controller");
             }
         }

@@ -152,11 +152,11 @@ impl<'a> Pass<'a> {
         let pod_name = name(&self.replicas[position]).to_owned();
         match made {
             Ok(_) => {
-                let what = format!("create Pod {pod_name} in StatefulSet {} successful", name(self.set));
+                let what = format!("Create Pod {pod_name} in StatefulSet {} successful", name(self.set));
                 desk.event(self.set, "Normal", "SuccessfulCreate", &what, COMPONENT);
             }
             Err(refusal) => {
-                let what = format!("create Pod {pod_name} in StatefulSet {} failed error: {refusal}", name(self.set));
+                let what = format!("Create Pod {pod_name} in StatefulSet {} failed error: {refusal}", name(self.set));
                 desk.event(self.set, "Warning", "FailedCreate", &what, COMPONENT);
             }
         }
@@ -199,7 +199,7 @@ impl<'a> Pass<'a> {
 
     fn delete(&self, desk: &mut Desk, pod: &Value) {
         if desk.delete(&Key::of(pod), uid(pod)) {
-            let what = format!("delete Pod {} in StatefulSet {} successful", name(pod), name(self.set));
+            let what = format!("Delete Pod {} in StatefulSet {} successful", name(pod), name(self.set));
             desk.event(self.set, "Normal", "SuccessfulDelete", &what, COMPONENT);
         }
     }
