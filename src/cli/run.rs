@@ -106,7 +106,8 @@ impl FormerFlags {
 /// # Errors
 /// When it cannot start, or stops of its own accord.
 pub fn main(arguments: RunArguments) -> anyhow::Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    // Passes wait for others nearly all the time, and a second worker would have a heap of its own. The lease and the probes run on the thread that calls this one.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("starting the runtime")?;
     runtime.block_on(run(arguments))?;
     Ok(Outcome::Done)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use super::details::Told;
 use super::expectations::Expectations;
 use super::lookups::Remembered;
 use super::queue::Queue;
@@ -35,6 +36,7 @@ struct Memory {
     looked_up: Option<Remembered>,
     /// Names that somebody else's objects held when we came.
     taken: BTreeSet<ObjectKey>,
+    told: Option<Told>,
 }
 
 impl Memories {
@@ -72,6 +74,16 @@ impl Memories {
     /// Remembers the names that are taken.
     pub(super) fn remember_taken(&self, cluster: &ClusterName, taken: BTreeSet<ObjectKey>) {
         self.lock().entry(cluster.clone()).or_default().taken = taken;
+    }
+
+    /// When the status was told last.
+    pub(super) fn told(&self, cluster: &ClusterName) -> Option<Told> {
+        self.lock().get(cluster)?.told
+    }
+
+    /// Remembers when the status was told last.
+    pub(super) fn remember_told(&self, cluster: &ClusterName, told: Option<Told>) {
+        self.lock().entry(cluster.clone()).or_default().told = told;
     }
 
     /// Forgets a cluster that is gone.

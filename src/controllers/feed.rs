@@ -164,8 +164,14 @@ impl Sink<DynamicObject> for ClusterSink {
     }
 
     fn listed(&self, all: Vec<Self::Kept>, _: Revision) {
+        let is_asked = |resource: &Resource| resource.status.observed_generation != Some(resource.generation);
+        let asked: BTreeSet<ClusterName> = all.iter().filter(|(_, resource)| is_asked(resource)).map(|(name, _)| name.clone()).collect();
         for cluster in self.context.resources.replace(&self.scope, all) {
-            self.context.queue.add(cluster);
+            if asked.contains(&cluster) {
+                self.context.queue.add_first(cluster);
+            } else {
+                self.context.queue.add(cluster);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Kubernetes wiring: watches feed a queue, passes over clusters empty it, one process leads; `run` starts it all and ends it in order.
 
 mod context;
+mod details;
 mod expectations;
 mod feed;
 mod lease;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::Client;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use settings::{LEASE_NAME, Scope, Settings};
@@ -38,6 +39,8 @@ use lease::Lease;
 use outcome::PassError;
 use queue::{Next, Queue};
 
+/// How long the first pass waits for all watches, so that what was asked for meanwhile comes first; one that fails must not stop the others for longer.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long passes under way may take to end at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -115,6 +118,16 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
     let _stop_watches_at_the_end = stop.clone().drop_guard();
     let _watches = feed::start(&client, &context, &stop);
     let mut passes = JoinSet::new();
+    let everything_seen = async {
+        while !context.telemetry.health.readiness_faults().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        // Without it, passes find out one by one.
+        _seen = timeout(FIRST_LOOK, everything_seen) => {}
+    }
     work(&context, &mut passes, &shutdown).await;
     context.telemetry.health.stopping();
     let ended = async { while passes.join_next().await.is_some() {} };

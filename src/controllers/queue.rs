@@ -20,6 +20,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 pub(super) struct Queue<K> {
     state: Mutex<State<K>>,
     changed: Notify,
+    opened: Instant,
 }
 
 #[derive(Debug)]
@@ -45,12 +46,18 @@ pub(super) enum Next {
 impl<K: Ord + Clone + Hash> Queue<K> {
     pub(super) fn new() -> Self {
         let state = State { due: BTreeMap::new(), order: BTreeSet::new(), running: BTreeMap::new(), failures: BTreeMap::new() };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(state), changed: Notify::new(), opened: Instant::now() }
     }
 
     /// Adds a key because something happened.
     pub(super) fn add(&self, key: K) {
         self.add_after(key, DEBOUNCE);
+    }
+
+    /// Adds a key before all others: somebody has been waiting since before the queue was there.
+    pub(super) fn add_first(&self, key: K) {
+        self.lock().add(key, self.opened);
+        self.changed.notify_one();
     }
 
     /// Adds a key for later. A key that is already due earlier stays so: a burst without end cannot put a key off for ever.
@@ -188,6 +195,18 @@ mod tests {
             _key = queue.next() => {}
         }
         assert!(start.elapsed() <= DEBOUNCE + Duration::from_millis(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_while_nobody_was_there_comes_first() {
+        let queue = Queue::new();
+        for key in ["a", "b", "c"] {
+            queue.add(key);
+        }
+        advance(Duration::from_secs(1)).await;
+        queue.add_first("c");
+        assert_eq!(queue.next().await, "c");
+        assert_eq!(queue.next().await, "a");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::details;
 use super::expectations::Expectations;
 use super::lookups::Lookups;
 use super::outcome::{self, PassError};
@@ -47,14 +48,16 @@ pub(super) async fn reconcile(context: &Context, name: &ClusterName) -> Result<N
     let mut observed = observe::observe(&cluster, &context.caches, &*context.hands.starrocks, &login, &resource.status, now).await;
     look_at_taken_names(context, name, &cluster.uid, &mut observed).await;
     lookups.learn_from(&observed);
-    let (decision, violations) = plan::guarded(&cluster, &observed);
+    let (mut decision, violations) = plan::guarded(&cluster, &observed);
     outcome::tell(context, name, &decision, violations.iter().map(ToString::to_string));
+    let told = details::hold_back(&resource.status, &mut decision, context.memories.told(name));
     let target = target(name, &resource, &cluster, login);
     let report = match apply::apply(&context.hands, &target, &observed, &decision).await {
         Ok(report) => report,
         Err(apply::ApplyError::Conflict | apply::ApplyError::Gone) => return Ok(Next::After(CHANGED)),
         Err(error) => return Err(error.into()),
     };
+    context.memories.remember_told(name, told);
     settle(context, name, &report, &decision)
 }
 

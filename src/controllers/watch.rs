@@ -15,7 +15,9 @@ use super::spread::spread;
 use crate::observe::Revision;
 use crate::telemetry::{Telemetry, WatchName};
 
-const PAGE: u32 = 500;
+/// Objects in one answer to a list. A whole answer is held parsed before the needed part of it is kept, and a StatefulSet takes 80 KB so: pages of 500 would be
+/// most of the operator's memory, for one moment after each start.
+const PAGE: u32 = 50;
 /// How long a list page or the start of a watch may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The server closes a watch after this time, in seconds; the client notices a dead connection a little later.

@@ -12,7 +12,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use caches::{Caches, ClusterName, Entry, Place, Projection, Revision, Watched};
+pub use caches::{Caches, ClusterName, Entry, Place, Projection, Revision, Stored, Watched};
 pub use lookups::{LookupError, config_maps, login};
 pub use project::{cluster_of_labels, project_claim, project_object, project_pod};
 pub use snapshot::observe;

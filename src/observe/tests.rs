@@ -370,6 +370,15 @@ fn a_cluster_sees_its_own_belongings_only_and_judges_them_by_uid() {
 }
 
 #[test]
+fn an_object_comes_from_the_shelf_as_it_was_seen() {
+    let caches = Caches::new();
+    let seen = service("c-fe-service", Some("me"));
+    caches.put(Watched::Object(ObjectKind::Service), "", Entry::from_object(&seen).expect("labelled"));
+    let belongings = caches.belongings(&Place { namespace: "n".to_owned(), name: "c".to_owned() }, "me");
+    assert_eq!(belongings.objects[&ObjectKind::Service]["c-fe-service"], project_object(&seen, "me"));
+}
+
+#[test]
 fn a_full_list_replaces_what_was_known_and_names_the_clusters_it_changed() {
     let caches = caches(&THREE);
     let kept = Entry::from_pod(&live_pod("c-fe-0", "fe", "10.0.0.1", true)).expect("ours");

@@ -123,11 +123,8 @@ fn at_rest_or_busy(view: &View<'_>, progress: &Progress, healthy: bool, draft: &
     let phase = progress.phase.clone().or_else(|| former.map(|former| former.phase.clone())).unwrap_or(OperationPhase::Preflight);
     if kind == Some(OperationKind::Create) {
         let complete = healthy && view.fleets().filter(|fleet| fleet.workload.is_some()).all(|fleet| fleet.live.is_some());
-        if complete {
-            draft.tell("ClusterCreated", "every node serves".to_owned());
-            return None;
-        }
-        return Some(continued(view, OperationKind::Create, OperationPhase::Join));
+        // No event: the condition Ready says the same, with its time, and for longer.
+        return (!complete).then(|| continued(view, OperationKind::Create, OperationPhase::Join));
     }
     if progress.to_do {
         return Some(continued(view, OperationKind::Rollout, phase));

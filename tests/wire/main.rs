@@ -11,3 +11,4 @@ mod progress;
 mod rest;
 mod rights;
 mod watches;
+mod writes;
