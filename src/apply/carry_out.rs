@@ -36,8 +36,7 @@ pub struct Target {
     pub login: Result<Login, Silence>,
 }
 
-/// Carries out a decision and reports what was done. A failing step does not keep others from being tried, except those that disturb
-/// (restart, delete, statement): they rest on what came before them, and a pod restarted before its new template arrived restarts in vain.
+/// Carries out a decision and reports what was done. A failing step keeps only those from being tried that rest on it.
 ///
 /// # Errors
 /// When the status could not be written; then nothing else has been done, because what must be remembered was not on record.
@@ -45,12 +44,12 @@ pub async fn apply(context: &Context, target: &Target, observed: &Observed, deci
     let mut report = Report::default();
     write_status(context, target, observed, decision, &mut report).await?;
     for step in &decision.steps {
-        if !report.failures.is_empty() && disturbs(step) {
+        if report.failures.iter().any(|failure| step.rests_on(&failure.step)) {
             report.held_back += 1;
             continue;
         }
         if let Err(error) = take(context, target, observed, step, &mut report).await {
-            report.failures.push(StepFailure { step: name(step), error });
+            report.failures.push(StepFailure { step: step.clone(), error });
         }
     }
     for notice in decision.notices.iter().chain(&failure_notices(&report)) {
@@ -143,36 +142,17 @@ async fn announce(context: &Context, target: &Target, notice: &Notice, now: Time
     }
 }
 
-const fn disturbs(step: &Step) -> bool {
-    match step {
-        Step::Apply(_) => false,
-        Step::Delete { .. } | Step::RestartPod { .. } | Step::Execute { .. } => true,
-    }
-}
-
-/// The step in a few words.
-fn name(step: &Step) -> String {
-    match step {
-        Step::Apply(object) => format!("apply {} {}", object.kind().name(), object.key().name),
-        Step::Delete { object, .. } => format!("delete {} {}", object.kind.name(), object.name),
-        Step::RestartPod { pod, .. } => format!("restart {pod}"),
-        Step::Execute { frontend, statement } => format!("{statement} on {frontend}"),
-    }
-}
-
-/// Failures that a person may have to see; those of the network repeat themselves and are told by metrics.
+/// Failures that a person may have to see. Those of the network repeat themselves and are told by metrics; what Kubernetes refuses is told
+/// by the next decision, with the way out.
 fn failure_notices(report: &Report) -> Vec<Notice> {
     let worth_telling = report.failures.iter().filter(|failure| match &failure.error {
         StepError::Foreign(_) => true,
-        StepError::Kubernetes(error) => {
-            matches!(&**error, kube::Error::Api(status) if status.is_forbidden() || status.is_invalid() || status.code == 400)
-        }
         StepError::StarRocks(error) => {
             matches!(error, crate::starrocks::SqlError::Server { .. } | crate::starrocks::SqlError::Denied { .. })
         }
-        StepError::TimedOut | StepError::NoAddress(_) | StepError::NoLogin(_) => false,
+        StepError::Kubernetes(_) | StepError::TimedOut | StepError::NoAddress(_) | StepError::NoLogin(_) => false,
     });
     worth_telling
-        .map(|failure| Notice { warning: true, reason: "StepFailed".to_owned(), message: format!("{}: {}", failure.step, failure.error) })
+        .map(|failure| Notice { warning: true, reason: "StepFailed".to_owned(), message: format!("{}: {}", failure.name(), failure.error) })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ObjectKey, ObjectKind};
+use crate::model::{ObjectKey, ObjectKind, Request, Step};
 use crate::starrocks::SqlError;
 
 /// How something was written.
@@ -85,10 +85,30 @@ impl Report {
 /// A step that failed.
 #[derive(Debug)]
 pub struct StepFailure {
-    /// The step in a few words.
-    pub step: String,
+    /// The step.
+    pub step: Step,
     /// Why.
     pub error: StepError,
+}
+
+impl StepFailure {
+    /// The step in a few words.
+    pub fn name(&self) -> String {
+        match (&self.step, Request::of(&self.step)) {
+            (Step::Execute { frontend, statement }, _) => format!("{statement} on {frontend}"),
+            (_, request) => request.map(|request| request.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// The API server's answer, if asking for the same again at once is in vain. Conflicts, overload and expired credentials pass by
+    /// themselves.
+    pub fn refusal(&self) -> Option<&kube::core::Status> {
+        let StepError::Kubernetes(error) = &self.error else { return None };
+        match &**error {
+            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 404 | 405 | 413 | 415 | 422) => Some(status),
+            _ => None,
+        }
+    }
 }
 
 /// Why a step failed.

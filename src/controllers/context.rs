@@ -10,7 +10,7 @@ use super::queue::Queue;
 use super::resources::Resources;
 use super::settings::Settings;
 use crate::apply;
-use crate::model::ObjectKey;
+use crate::model::{ObjectKey, Refusal};
 use crate::observe::{Caches, ClusterName, Revision, Watched};
 use crate::telemetry::Telemetry;
 
@@ -37,6 +37,8 @@ struct Memory {
     /// Names that somebody else's objects held when we came.
     taken: BTreeSet<ObjectKey>,
     told: Option<Told>,
+    /// Requests that the API server refused for good.
+    refusals: Vec<Refusal>,
 }
 
 impl Memories {
@@ -84,6 +86,16 @@ impl Memories {
     /// Remembers when the status was told last.
     pub(super) fn remember_told(&self, cluster: &ClusterName, told: Option<Told>) {
         self.lock().entry(cluster.clone()).or_default().told = told;
+    }
+
+    /// Requests that the API server refused for good.
+    pub(super) fn refusals(&self, cluster: &ClusterName) -> Vec<Refusal> {
+        self.lock().get(cluster).map(|memory| memory.refusals.clone()).unwrap_or_default()
+    }
+
+    /// Remembers the requests that were refused.
+    pub(super) fn remember_refusals(&self, cluster: &ClusterName, refusals: Vec<Refusal>) {
+        self.lock().entry(cluster.clone()).or_default().refusals = refusals;
     }
 
     /// Forgets a cluster that is gone.

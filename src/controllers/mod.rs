@@ -8,6 +8,7 @@ mod lease;
 mod lookups;
 mod outcome;
 mod queue;
+mod refusals;
 mod resources;
 mod settings;
 mod spread;

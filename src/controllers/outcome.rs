@@ -91,7 +91,7 @@ pub(super) fn count(context: &Context, name: &ClusterName, report: &Report) {
     }
     for failure in &report.failures {
         metrics.error(category_of_step(&failure.error));
-        tracing::warn!(cluster = %name, step = failure.step, error = %failure.error, "a step failed");
+        tracing::warn!(cluster = %name, step = failure.name(), error = %failure.error, "a step failed");
     }
     if report.acts() > 0 {
         tracing::info!(cluster = %name, writes = ?report.writes, statements = ?report.statements, "acted");

@@ -8,6 +8,7 @@ use super::expectations::Expectations;
 use super::lookups::Lookups;
 use super::outcome::{self, PassError};
 use super::queue::Next;
+use super::refusals;
 use super::resources::Resource;
 use crate::api::StarRocksClusterStatus;
 use crate::apply::{self, Regarding, Report, StepError, Target};
@@ -47,6 +48,7 @@ pub(super) async fn reconcile(context: &Context, name: &ClusterName) -> Result<N
     let now = context.settings.clock.now();
     let mut observed = observe::observe(&cluster, &context.caches, &*context.hands.starrocks, &login, &resource.status, now).await;
     look_at_taken_names(context, name, &cluster.uid, &mut observed).await;
+    observed.refusals = context.memories.refusals(name);
     lookups.learn_from(&observed);
     let (mut decision, violations) = plan::guarded(&cluster, &observed);
     outcome::tell(context, name, &decision, violations.iter().map(ToString::to_string));
@@ -103,10 +105,18 @@ fn settle(context: &Context, name: &ClusterName, report: &Report, decision: &Dec
     let mut taken = context.memories.taken(name);
     taken.extend(met);
     context.memories.remember_taken(name, taken);
-    if !report.failures.is_empty() {
-        return Err(PassError::Steps { failed: report.failures.len(), held_back: report.held_back });
+    let former = context.memories.refusals(name);
+    let refused = refusals::after(name, former, report, decision, context.settings.clock.now());
+    context.memories.remember_refusals(name, refused);
+    if report.failures.is_empty() {
+        return Ok(decision.look_again.map_or(Next::Rest, Next::After));
     }
-    Ok(decision.look_again.map_or(Next::Rest, Next::After))
+    // What was refused is known now: the next decision tells it and goes on without.
+    let is_known = |failure: &apply::StepFailure| failure.refusal().is_some() || matches!(failure.error, StepError::Foreign(_));
+    if report.failures.iter().all(is_known) {
+        return Ok(Next::After(CATCH_UP));
+    }
+    Err(PassError::Steps { failed: report.failures.len(), held_back: report.held_back })
 }
 
 /// Publishes the status of a resource that cannot be acted on; it is looked at again when it changes, and now and then, because what it

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,14 +42,39 @@ impl Object {
 
     /// Kind and name.
     pub fn key(&self) -> ObjectKey {
-        let name = match self {
-            Self::ConfigMap(object) => &object.metadata.name,
-            Self::Service(object) => &object.metadata.name,
-            Self::StatefulSet(object) => &object.metadata.name,
-            Self::Deployment(object) => &object.metadata.name,
-            Self::HorizontalPodAutoscaler(object) => &object.metadata.name,
-        };
-        ObjectKey { kind: self.kind(), name: name.clone().unwrap_or_default() }
+        ObjectKey { kind: self.kind(), name: self.metadata().name.clone().unwrap_or_default() }
+    }
+
+    /// An annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata().annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// A label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.metadata().labels.as_ref()?.get(key).map(String::as_str)
+    }
+
+    const fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::ConfigMap(object) => &object.metadata,
+            Self::Service(object) => &object.metadata,
+            Self::StatefulSet(object) => &object.metadata,
+            Self::Deployment(object) => &object.metadata,
+            Self::HorizontalPodAutoscaler(object) => &object.metadata,
+        }
+    }
+
+    /// Whether restarts may go on without it: Services for clients and the autoscaler. Pods are made from a StatefulSet or Deployment, mount
+    /// ConfigMaps and find each other by headless Services.
+    fn is_beside_pods(&self) -> bool {
+        match self {
+            Self::Service(service) => {
+                service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()).is_none_or(|address| address != "None")
+            }
+            Self::HorizontalPodAutoscaler(_) => true,
+            Self::ConfigMap(_) | Self::StatefulSet(_) | Self::Deployment(_) => false,
+        }
     }
 
     /// The object as the API server takes it, with `apiVersion` and `kind`.
@@ -93,6 +119,21 @@ pub enum Step {
         /// Statement.
         statement: Statement,
     },
+}
+
+impl Step {
+    /// Whether this step must not be taken when an earlier one was not: what disturbs (restart, delete, statement) rests on what came before
+    /// it, and a pod restarted before its new template arrived restarts in vain. Objects can be applied one without the other.
+    pub fn rests_on(&self, earlier: &Self) -> bool {
+        match self {
+            Self::Apply(_) => false,
+            Self::Delete { .. } | Self::RestartPod { .. } | Self::Execute { .. } => match earlier {
+                Self::Apply(object) => !object.is_beside_pods(),
+                Self::Delete { .. } => false,
+                Self::RestartPod { .. } | Self::Execute { .. } => true,
+            },
+        }
+    }
 }
 
 /// A message for the cluster's events.

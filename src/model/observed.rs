@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Timestamp;
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component};
 use super::starrocks::{FrontendReport, GroupReport};
+use super::{Refusal, Timestamp};
 use crate::api::StarRocksClusterStatus;
 
 /// Kinds of objects that the operator owns.
@@ -42,7 +42,7 @@ impl ObjectKind {
 }
 
 /// Kind and name of an owned object; the namespace is the cluster's.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectKey {
     /// Kind.
     pub kind: ObjectKind,
@@ -183,6 +183,9 @@ pub struct Observed {
     pub group: GroupReport,
     /// Contents of the claims by name: whether a bound claim exists for a pod's volume.
     pub claims: BTreeMap<String, Claim>,
+    /// Requests of former passes that the API server refused for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
 }
 
 /// A PersistentVolumeClaim of a pod.
@@ -208,6 +211,7 @@ impl Observed {
             frontends: BTreeMap::new(),
             group: GroupReport::default(),
             claims: BTreeMap::new(),
+            refusals: Vec::new(),
         }
     }
 

@@ -249,6 +249,15 @@ pub enum WaitingOn {
         /// Kind and name.
         object: String,
     },
+    /// The API server refuses a request for good: an invalid value, a quota, a missing right, a policy.
+    RequestRefused {
+        /// The request, for example `apply Service c-fe-service`.
+        request: String,
+        /// The API server's words.
+        words: String,
+        /// What a person can do.
+        way_out: String,
+    },
     /// The decision broke a safety rule and was refused: a defect of the operator that its own check caught.
     DecisionRefused {
         /// Rule and finding.
@@ -308,6 +317,7 @@ impl WaitingOn {
             Self::ForeignObject { .. } => ("SR-2402", "ForeignObject"),
             Self::TemplateHeld { .. } => ("SR-2403", "TemplateHeld"),
             Self::ObjectTerminating { .. } => ("SR-2404", "ObjectTerminating"),
+            Self::RequestRefused { .. } => ("SR-2405", "RequestRefused"),
             Self::DecisionRefused { .. } => ("SR-2901", "DecisionRefused"),
         }
     }
@@ -356,6 +366,7 @@ impl WaitingOn {
                 | Self::SecondClusterRisk { .. }
                 | Self::ImmutableField { .. }
                 | Self::ForeignObject { .. }
+                | Self::RequestRefused { .. }
                 | Self::DecisionRefused { .. }
         )
     }

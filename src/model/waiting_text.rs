@@ -104,6 +104,9 @@ impl fmt::Display for WaitingOn {
                  that it refers to); its pods are left alone until the resource changes. To take it over, change an annotation of the component"
             ),
             Self::ObjectTerminating { object } => write!(out, "{object} is being deleted and is made anew once it is gone"),
+            Self::RequestRefused { request, words, way_out } => {
+                write!(out, "Kubernetes refuses to {request}: {words}. {way_out}; it is tried again by itself, at least every six minutes")
+            }
             Self::DecisionRefused { detail } => {
                 write!(out, "the operator's own safety check refused its next step: {detail}. Please report this as a defect")
             }

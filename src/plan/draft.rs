@@ -96,6 +96,10 @@ impl Draft {
 }
 
 fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
+    if let WaitingOn::RequestRefused { .. } = wait {
+        let due = view.observed.refusals.iter().map(|refusal| refusal.again.since(view.now())).min();
+        return due.unwrap_or_default().clamp(Duration::from_secs(1), Duration::from_secs(300));
+    }
     Duration::from_secs(match wait {
         WaitingOn::LeaderElection | WaitingOn::SettingsNotInForce { .. } | WaitingOn::AnswerPending { .. } => 2,
         WaitingOn::FrontendsSilent { .. }
@@ -133,6 +137,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ImmutableField { .. }
         | WaitingOn::ForeignObject { .. }
         | WaitingOn::TemplateHeld { .. }
+        | WaitingOn::RequestRefused { .. }
         | WaitingOn::ObjectTerminating { .. }
         | WaitingOn::DecisionRefused { .. } => 300,
     })

@@ -10,6 +10,7 @@ mod health;
 mod objects;
 mod quorum;
 mod recovery;
+mod refusals;
 mod rollout;
 mod scale;
 mod status;
@@ -81,6 +82,7 @@ fn refused(cluster: &Cluster, observed: &Observed, violations: &[Violation]) -> 
 
 fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
     draft.sort_steps();
+    refusals::heed(view, &mut draft);
     draft.waiting.sort_by_key(|wait| !wait.needs_a_person());
     let status = status::publish(view, frontier, &draft);
     let look_again = Some(draft.look_again(view));

@@ -114,23 +114,41 @@ fn stateful_set(view: &View<'_>, fleet: &Fleet<'_>, form: &Form) -> Option<State
 fn may_be_made(view: &View<'_>, object: &Object, component: Option<Component>, serving: u32, draft: &mut Draft) -> bool {
     let frontends = view.cluster.frontend.replicas;
     let is_workload = matches!(object, Object::StatefulSet(_) | Object::Deployment(_) | Object::HorizontalPodAutoscaler(_));
+    let absent = view.observed.object(object.kind(), &object.key().name).is_none();
     match component {
         Some(Component::Frontend) if is_workload => match founding_risk(view) {
             Some(risk) => {
                 draft.wait(risk);
                 false
             }
-            None => true,
+            None => !absent || has_its_services(view, Component::Frontend),
         },
         Some(Component::Backend | Component::ComputeNode | Component::FrontendProxy) if is_workload => {
-            let absent = view.observed.object(object.kind(), &object.key().name).is_none();
             let needed = if absent && view.cluster.wait_for_full_rollout { frontends.max(1) } else { 1 };
             if serving < needed {
                 draft.wait(WaitingOn::FrontendsNotServing { serving, wanted: frontends });
             }
-            serving >= needed
+            serving >= needed && (!absent || component.is_none_or(|component| has_its_services(view, component)))
         }
         _ => true,
+    }
+}
+
+/// Whether the Services exist by whose names new nodes find each other and the frontends. Without them they would only crash, again and again.
+fn has_its_services(view: &View<'_>, component: Component) -> bool {
+    let cluster = &view.cluster.name;
+    let own = (component != Component::FrontendProxy).then(|| component.search_service_name(cluster));
+    own.into_iter().chain([Component::Frontend.service_name(cluster)]).all(|name| {
+        let live = view.observed.object(ObjectKind::Service, &name);
+        live.is_some_and(|live| !live.deleting && !is_someone_elses(view, live))
+    })
+}
+
+fn is_someone_elses(view: &View<'_>, live: &LiveObject) -> bool {
+    match live.ownership {
+        Ownership::Ours => false,
+        Ownership::Orphan => !carries_our_labels(view, live),
+        Ownership::Foreign => true,
     }
 }
 
@@ -156,7 +174,7 @@ fn apply(view: &View<'_>, object: Object, draft: &mut Draft) {
     if live.deleting {
         return draft.wait(WaitingOn::ObjectTerminating { object: label(&key) });
     }
-    if live.ownership == Ownership::Foreign || live.ownership == Ownership::Orphan && !carries_our_labels(view, live) {
+    if is_someone_elses(view, live) {
         return draft.wait(WaitingOn::ForeignObject { object: label(&key) });
     }
     let mut json = object.to_json();

@@ -8,6 +8,7 @@ mod mishaps;
 mod neighbours;
 mod ownership;
 mod progress;
+mod refusals;
 mod rest;
 mod rights;
 mod watches;

@@ -7,6 +7,9 @@ use super::components::{self, FAILED, RECONCILING, RUNNING};
 use crate::api::{Condition, OperationKind, StarRocksClusterStatus};
 use crate::model::{Component, LiveObject, Object, Step, Timestamp, WaitingOn};
 
+/// Code of `WaitingOn::RequestRefused`.
+const REFUSED: &str = "SR-2405";
+
 /// One aspect, before times are added.
 struct Aspect {
     name: &'static str,
@@ -19,7 +22,7 @@ struct Aspect {
 pub(super) fn judge(view: &View<'_>, draft: &Draft, status: &mut StarRocksClusterStatus) {
     let stalled = draft.waiting.iter().find(|wait| wait.needs_a_person() && hinders(wait));
     let wait = stalled.or_else(|| draft.waiting.iter().find(|wait| hinders(wait)));
-    let busy = draft.operation.is_some() || draft.steps.iter().any(disturbs) || !matches_spec(view);
+    let busy = draft.operation.is_some() || draft.steps.iter().any(|step| is_work(view, step)) || !matches_spec(view);
     let ready = wait.is_none() && !busy && everything_up(view, status);
     let (word, doing) = what_is_done(draft, status);
     let message = wait.map_or(doing, ToString::to_string);
@@ -88,9 +91,20 @@ const fn hinders(wait: &WaitingOn) -> bool {
     !matches!(wait, WaitingOn::TemplateHeld { .. })
 }
 
-/// Whether a step takes something away, or gives a controller work: until it has seen it, nobody can say that all is done.
-const fn disturbs(step: &Step) -> bool {
-    matches!(step, Step::RestartPod { .. } | Step::Delete { .. } | Step::Apply(Object::StatefulSet(_) | Object::Deployment(_)))
+/// Whether a step must have succeeded before anyone can say that all is done: it takes something away, gives a controller work, or brings
+/// what the resource asks for anew. A Service that somebody changed and that is put back is no such work.
+fn is_work(view: &View<'_>, step: &Step) -> bool {
+    let former = &view.observed.status;
+    match step {
+        Step::RestartPod { .. } | Step::Delete { .. } | Step::Apply(Object::StatefulSet(_) | Object::Deployment(_)) => true,
+        Step::Apply(object) => {
+            former.observed_generation != Some(view.cluster.generation)
+                || view.observed.object(object.kind(), &object.key().name).is_none()
+                // An operator that has just started does not remember what was refused; the status does.
+                || former.blocked.iter().any(|blocked| blocked.code == REFUSED)
+        }
+        Step::Execute { .. } => false,
+    }
 }
 
 fn matches_spec(view: &View<'_>) -> bool {

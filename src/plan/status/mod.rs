@@ -51,7 +51,10 @@ fn told(view: &View<'_>, operation: Operation, draft: &Draft) -> Operation {
     let former =
         view.observed.status.operation.as_ref().filter(|former| former.started_at == operation.started_at && former.steps == steps);
     let step = former.map_or(step, |former| former.step.max(step));
-    let doing = draft.steps.iter().find(|step| matches!(step, Step::RestartPod { .. })).map(super::describe::describe);
+    // What was refused before is not believed to happen this time.
+    let restart =
+        |step: &&Step| matches!(step, Step::RestartPod { .. }) && !view.observed.refusals.iter().any(|refusal| refusal.meets(step));
+    let doing = draft.steps.iter().find(restart).map(super::describe::describe);
     let message = doing.or_else(|| draft.waiting.first().map(ToString::to_string));
     Operation { step, steps, message, ..operation }
 }

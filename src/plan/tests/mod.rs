@@ -3,5 +3,6 @@
 mod codes;
 mod creation;
 mod properties;
+mod refusals;
 mod routine_loads;
 mod upgrades;

@@ -1,0 +1,76 @@
+//! Requests that the API server refused for good: remembered between passes, so that a decision tells them and does not repeat them at once.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::component::APPLIED_ANNOTATION;
+use super::{ObjectKey, Step, Timestamp};
+
+/// What was asked of the API server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Request {
+    /// Server-side apply of an object.
+    Apply(ObjectKey),
+    /// Deletion of an object.
+    Delete(ObjectKey),
+    /// Deletion of a pod, so that it is made anew.
+    RestartPod(String),
+}
+
+impl Request {
+    /// The request that a step makes; `None` for statements, which Kubernetes does not see.
+    pub fn of(step: &Step) -> Option<Self> {
+        match step {
+            Step::Apply(object) => Some(Self::Apply(object.key())),
+            Step::Delete { object, .. } => Some(Self::Delete(object.clone())),
+            Step::RestartPod { pod, .. } => Some(Self::RestartPod(pod.clone())),
+            Step::Execute { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Apply(object) => write!(out, "apply {} {}", object.kind.name(), object.name),
+            Self::Delete(object) => write!(out, "delete {} {}", object.kind.name(), object.name),
+            Self::RestartPod(pod) => write!(out, "delete Pod {pod}"),
+        }
+    }
+}
+
+/// A request that was refused for a reason that does not pass by itself: an invalid value, a missing right, a quota, a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// What was asked.
+    pub request: Request,
+    /// What it carried: the hash of the object, or the UID of what was to go. Another content is another request.
+    pub content: String,
+    /// The API server's reason in one word, for example `Invalid` or `Forbidden`.
+    pub reason: String,
+    /// The API server's words; they name the field where one is at fault.
+    pub words: String,
+    /// How often it was refused in a row.
+    pub refusals: u32,
+    /// Not to be asked again before this moment.
+    pub again: Timestamp,
+}
+
+impl Refusal {
+    /// Whether a step would ask for the same once more.
+    pub fn meets(&self, step: &Step) -> bool {
+        Request::of(step).as_ref() == Some(&self.request) && content(step) == self.content
+    }
+}
+
+/// What a step's request carries, short.
+pub fn content(step: &Step) -> String {
+    match step {
+        Step::Apply(object) => object.annotation(APPLIED_ANNOTATION).unwrap_or_default().to_owned(),
+        Step::Delete { uid, .. } | Step::RestartPod { uid, .. } => uid.clone(),
+        Step::Execute { .. } => String::new(),
+    }
+}
