@@ -1,6 +1,7 @@
 //! Every generated file as text; one loop in the command line writes or checks them.
 
 pub mod crds;
+pub mod install;
 pub mod rbac;
 pub mod reference;
 pub mod releases;
@@ -27,7 +28,7 @@ pub fn files() -> Result<Vec<GeneratedFile>, YamlError> {
     Ok(vec![
         file("config/crd/starrocks.com_starrocksclusters.yaml", crds::crds_yaml()?),
         file("config/kustomization.yaml", KUSTOMIZATION.to_owned()),
-        file("config/operator.yaml", rbac::install_yaml(env!("CARGO_PKG_VERSION"))?),
+        file("config/operator.yaml", install::install_yaml(env!("CARGO_PKG_VERSION"))?),
         file("docs/reference/releases.md", releases::releases()),
         file("docs/reference/starrockscluster.md", reference::star_rocks_cluster()),
     ])

@@ -1,4 +1,4 @@
-//! The rights that the operator needs, and no others, and the manifests of a plain install; a wire test checks every request against them.
+//! The rights that the operator needs, and no others, as rules and as the roles and bindings that grant them; a wire test checks every request.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,13 @@ use crate::model::ObjectKind;
 use crate::yaml::{self, YamlError};
 
 /// Name of the operator's Deployment, roles and bindings; that of the former operator's Deployment.
-const NAME: &str = "starrocks-operator";
+pub(super) const NAME: &str = "starrocks-operator";
 /// Namespace of a plain install, the former operator's.
-const NAMESPACE: &str = "starrocks";
+pub(super) const NAMESPACE: &str = "starrocks";
 /// ServiceAccount of a plain install, the former operator's.
-const SERVICE_ACCOUNT: &str = "starrocks";
+pub(super) const SERVICE_ACCOUNT: &str = "starrocks";
 /// The Lease for leader election.
 const LEASE: &str = "c6c79638.starrocks.com";
-/// Image of a plain install.
-const IMAGE: &str = "ghcr.io/starrocks-operator/starrocks-operator";
 
 /// What the operator does with an owned kind. A server-side apply needs `patch`, and `create` when the object does not exist; `get` looks
 /// whether a name that the caches do not know is taken.
@@ -93,24 +91,15 @@ pub fn namespaced_rbac_yaml(namespace: &str) -> Result<String, YamlError> {
     stream(&[service_account(), role, binding("RoleBinding", "Role", NAME, Some(namespace)), lease_role(), lease_role_binding()])
 }
 
-/// Everything of a plain install but the CRDs: namespace, rights and Deployment.
-///
-/// # Errors
-/// When a value cannot be written as YAML, which would be a defect of the code.
-pub fn install_yaml(version: &str) -> Result<String, YamlError> {
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
-    Ok(format!("{}---\n{}---\n{}", yaml::to_string(&namespace)?, rbac_yaml()?, yaml::to_string(&deployment(version))?))
-}
-
 fn stream(documents: &[Value]) -> Result<String, YamlError> {
     Ok(documents.iter().map(yaml::to_string).collect::<Result<Vec<_>, _>>()?.join("---\n"))
 }
 
-fn labels() -> Value {
+pub(super) fn labels() -> Value {
     json!({ "app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "operator" })
 }
 
-fn metadata(name: &str, namespace: Option<&str>) -> Value {
+pub(super) fn metadata(name: &str, namespace: Option<&str>) -> Value {
     let mut metadata = json!({ "name": name, "labels": labels() });
     if let (Some(namespace), Some(fields)) = (namespace, metadata.as_object_mut()) {
         fields.insert("namespace".to_owned(), namespace.into());
@@ -155,55 +144,6 @@ fn binding(kind: &str, role_kind: &str, name: &str, namespace: Option<&str>) -> 
     })
 }
 
-fn deployment(version: &str) -> Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": metadata(NAME, Some(NAMESPACE)),
-        "spec": {
-            "replicas": 1,
-            "selector": { "matchLabels": labels() },
-            "template": {
-                "metadata": { "labels": labels(), "annotations": { "kubectl.kubernetes.io/default-container": "manager" } },
-                "spec": pod(version),
-            },
-        },
-    })
-}
-
-fn pod(version: &str) -> Value {
-    json!({
-        "serviceAccountName": SERVICE_ACCOUNT,
-        "terminationGracePeriodSeconds": 20,
-        "securityContext": { "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } },
-        "containers": [{
-            "name": "manager",
-            "image": format!("{IMAGE}:{version}"),
-            "args": ["run", "--leader-elect", "--log-format=json"],
-            "env": [
-                { "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
-                { "name": "POD_NAMESPACE", "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } } },
-            ],
-            "ports": [{ "name": "metrics", "containerPort": 8080 }, { "name": "probes", "containerPort": 8081 }],
-            "livenessProbe": probe("/healthz", 15, 20),
-            "readinessProbe": probe("/readyz", 5, 10),
-            "resources": { "requests": { "cpu": "50m", "memory": "64Mi" }, "limits": { "memory": "512Mi" } },
-            "securityContext": {
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                "capabilities": { "drop": ["ALL"] },
-            },
-        }],
-    })
-}
-
-fn probe(path: &str, initial_delay_seconds: u32, period_seconds: u32) -> Value {
-    json!({
-        "httpGet": { "path": path, "port": "probes" },
-        "initialDelaySeconds": initial_delay_seconds,
-        "periodSeconds": period_seconds,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,13 +176,6 @@ mod tests {
             let resource = crate::apply::resource_of(kind);
             assert_eq!(group_and_plural(kind), (resource.group.as_str(), resource.plural.as_str()));
         }
-    }
-
-    #[test]
-    fn a_plain_install_is_valid_yaml_of_seven_objects() {
-        let documents = yaml::documents(&install_yaml("1.0.0").expect("prints")).expect("reads");
-        let kinds: Vec<_> = documents.iter().filter_map(|document| document["kind"].as_str()).collect();
-        assert_eq!(kinds, ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Deployment"]);
     }
 
     #[test]
