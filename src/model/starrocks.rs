@@ -180,6 +180,9 @@ pub struct GroupReport {
     pub single_replica_tables: Answer<u64>,
     /// Backup, restore and schema change jobs that run now; asked before an upgrade.
     pub running_jobs: Answer<Vec<String>>,
+    /// Schema changes that the frontends remember, ended ones included; asked with the running jobs.
+    #[serde(default)]
+    pub schema_changes: Answer<u64>,
     /// Routine load jobs that have not ended; asked before the first node of a hop and after its last.
     pub routine_loads: Answer<Vec<RoutineLoad>>,
     /// Journal entries since the last image, by `/metrics` of the leader; asked before the first node of a hop.

@@ -123,8 +123,8 @@ pub enum WaitingOn {
     SettingsNotInForce {
         /// Pod.
         pod: String,
-        /// Setting.
-        setting: String,
+        /// Settings.
+        settings: Vec<String>,
     },
     /// The canary is being watched.
     Soaking {
@@ -200,6 +200,11 @@ pub enum WaitingOn {
     RoutineLoadsPaused {
         /// Jobs as `database.name`.
         jobs: Vec<String>,
+    },
+    /// The frontends remember schema changes that have ended and that the target release cannot read.
+    SchemaChangesRemembered {
+        /// How many.
+        count: u64,
     },
     /// A backend is moving its tablets away before it leaves.
     Decommissioning {
@@ -309,6 +314,7 @@ impl WaitingOn {
             Self::VersionsApart { .. } => ("SR-2212", "VersionsApart"),
             Self::CheckpointOverdue { .. } => ("SR-2213", "CheckpointOverdue"),
             Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
+            Self::SchemaChangesRemembered { .. } => ("SR-2215", "SchemaChangesRemembered"),
             Self::Decommissioning { .. } => ("SR-2301", "Decommissioning"),
             Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
             Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),

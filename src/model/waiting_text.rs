@@ -44,7 +44,9 @@ impl fmt::Display for WaitingOn {
             Self::ImageNotSynced { pod, have, want } => {
                 write!(out, "the metadata image on {pod} ends at journal id {have} and must reach {want} (takes up to four minutes)")
             }
-            Self::SettingsNotInForce { pod, setting } => write!(out, "{setting} does not have the intended value on {pod} yet"),
+            Self::SettingsNotInForce { pod, settings } => {
+                write!(out, "{pod} does not have the intended values yet of {}", settings.join(", "))
+            }
             Self::Soaking { pod, until } => write!(out, "the canary {pod} is being watched until {until}"),
             Self::JobsRunning { jobs } => write!(out, "jobs are running that an upgrade would break: {}", jobs.join(", ")),
             Self::DiskFull { pod, used_percent } => {
@@ -79,6 +81,10 @@ impl fmt::Display for WaitingOn {
             Self::RoutineLoadsPaused { jobs } => {
                 write!(out, "routine loads that ran before are paused and are being resumed: {}", jobs.join(", "))
             }
+            Self::SchemaChangesRemembered { count } => write!(
+                out,
+                "the frontends still remember {count} schema changes, which the target release cannot read; they forget ended ones by themselves"
+            ),
             Self::Decommissioning { pod, tablets } => write!(out, "{pod} is moving {tablets} tablets to other backends before it leaves"),
             Self::ScaleInRefused { component, detail } => write!(out, "the {component} cannot be scaled in: {detail}"),
             Self::SecondClusterRisk { pod } => write!(

@@ -13,6 +13,7 @@ use crate::starrocks::{Rows, parse};
 
 /// Tables asked about at the same time, on as many connections to one frontend.
 const AT_ONCE: usize = 4;
+const SCHEMA_CHANGE: &str = "schema change of";
 
 /// How deep a pass asks beyond the nodes and the sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(super) struct Further {
     pub(super) replicas: Answer<ReplicaTrouble>,
     pub(super) single_replica_tables: Answer<u64>,
     pub(super) running_jobs: Answer<Vec<String>>,
+    pub(super) schema_changes: Answer<u64>,
     pub(super) routine_loads: Answer<Vec<RoutineLoad>>,
 }
 
@@ -51,19 +53,21 @@ pub(super) struct Further {
 pub(super) async fn ask(asker: &Asker<'_>, at: &Frontend, depth: &Depth, statistic: Result<&Rows, &Silence>) -> Further {
     let mut further = match depth.tables {
         None => Further::default(),
-        Some(RunMode::SharedData) => Further {
-            replicas: Answer::Known(ReplicaTrouble::default()),
-            single_replica_tables: Answer::Known(0),
-            running_jobs: running_jobs(asker, at).await.into(),
-            routine_loads: Answer::NotAsked,
-        },
+        Some(RunMode::SharedData) => {
+            Further { replicas: Answer::Known(ReplicaTrouble::default()), single_replica_tables: Answer::Known(0), ..Further::default() }
+        }
         Some(RunMode::SharedNothing) => Further {
             replicas: replicas(asker, at, statistic).await.into(),
             single_replica_tables: single_replicas(asker, at).await.into(),
-            running_jobs: running_jobs(asker, at).await.into(),
-            routine_loads: Answer::NotAsked,
+            ..Further::default()
         },
     };
+    if depth.tables.is_some() {
+        (further.running_jobs, further.schema_changes) = match jobs(asker, at).await {
+            Ok((running, schema_changes)) => (Answer::Known(running), Answer::Known(schema_changes)),
+            Err(silence) => (Answer::Failed(silence.clone()), Answer::Failed(silence)),
+        };
+    }
     if depth.routine_loads {
         further.routine_loads = routine_loads(asker, at).await.into();
     }
@@ -126,19 +130,21 @@ fn databases_without_tablets(statistic: &Rows) -> Vec<String> {
     empty.map(|row| row.words(&["DbName"]).to_owned()).collect()
 }
 
-async fn running_jobs(asker: &Asker<'_>, at: &Frontend) -> Result<Vec<String>, Silence> {
-    let mut jobs = Vec::new();
+/// Jobs that run, and how many schema changes the frontends remember: SHOW ALTER TABLE lists those that have ended as well.
+async fn jobs(asker: &Asker<'_>, at: &Frontend) -> Result<(Vec<String>, u64), Silence> {
+    let (mut jobs, mut schema_changes) = (Vec::new(), 0);
     for database in user_databases(asker, at).await? {
         let name = || database.clone();
         for (what, query) in [
             ("backup", Query::ShowBackup { database: name() }),
             ("restore", Query::ShowRestore { database: name() }),
-            ("schema change of", Query::ShowAlterTable { database: name() }),
+            (SCHEMA_CHANGE, Query::ShowAlterTable { database: name() }),
         ] {
             let rows = asker.query(at, &query).await?;
+            schema_changes += rows.iter().filter(|_| what == SCHEMA_CHANGE).map(|_| 1).sum::<u64>();
             let running = parse::running_jobs(&rows).map_err(|error| unreadable(&error))?;
             jobs.extend(running.into_iter().map(|job| format!("{what} {database}.{job}")));
         }
     }
-    Ok(jobs)
+    Ok((jobs, schema_changes))
 }

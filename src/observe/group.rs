@@ -73,6 +73,7 @@ async fn ask_all(
         replicas: further.replicas,
         single_replica_tables: further.single_replica_tables,
         running_jobs: further.running_jobs,
+        schema_changes: further.schema_changes,
         routine_loads: further.routine_loads,
         journal_since_image,
     }

@@ -58,6 +58,8 @@ pub struct World {
     pub broken_loads: BTreeSet<String>,
     /// Journal entries since the last image.
     pub journal_since_image: u64,
+    /// Ended schema changes that the frontends remember; they forget one each time that they look, once told to.
+    pub schema_changes: u64,
     processes: BTreeMap<String, Process>,
     image_due: Option<(Timestamp, u64)>,
     leaving: BTreeMap<String, Timestamp>,
@@ -102,6 +104,7 @@ impl World {
             routine_loads: BTreeMap::new(),
             broken_loads: BTreeSet::new(),
             journal_since_image: 3,
+            schema_changes: 0,
             processes: BTreeMap::new(),
             image_due: None,
             leaving: BTreeMap::new(),
@@ -273,6 +276,7 @@ impl World {
             statistic: Answer::Known(TabletStatistic { tablets: 12, ..TabletStatistic::default() }),
             replicas: if deep { Answer::Known(ReplicaTrouble::default()) } else { Answer::NotAsked },
             single_replica_tables: if deep { Answer::Known(0) } else { Answer::NotAsked },
+            schema_changes: if deep { Answer::Known(self.schema_changes) } else { Answer::NotAsked },
             running_jobs: if deep { Answer::Known(Vec::new()) } else { Answer::NotAsked },
             routine_loads: if begins || ends { Answer::Known(self.loads()) } else { Answer::NotAsked },
             journal_since_image: if begins { Answer::Known(self.journal_since_image) } else { Answer::NotAsked },
@@ -452,6 +456,11 @@ impl World {
     pub fn advance(&mut self, duration: Duration) {
         self.now = self.now + duration;
         self.journal += 3;
+        let forgets =
+            |process: &Process| process.settings.get(FrontendSetting::HistoryJobKeepMaxSecond.key()).is_some_and(|value| value == "0");
+        if self.processes.values().any(forgets) {
+            self.schema_changes = self.schema_changes.saturating_sub(1);
+        }
         for pod in self.pods.values_mut().filter(|pod| pod.problem.is_none()) {
             if self.now.since(pod.created) >= Duration::from_secs(5) && !pod.running {
                 pod.running = true;

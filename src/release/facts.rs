@@ -185,11 +185,11 @@ impl MachineCheck {
             | Self::ConfigKeyRenamed { .. }
             | Self::FrontendConfigEquals { .. }
             | Self::SchemaChangesFinished
+            | Self::SchemaChangeHistoryEmpty
             | Self::ImageOnEveryFrontend => true,
             Self::BackendJavaOptsContain { .. }
             | Self::JdkAtLeast { .. }
             | Self::NoRandomBucketSizeTables
-            | Self::SchemaChangeHistoryEmpty
             | Self::NoLz4AsyncMaterializedViews
             | Self::NoUnpublishedCompactions
             | Self::RecentBackup => false,

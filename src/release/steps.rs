@@ -183,12 +183,13 @@ impl Walk {
         if topology.backends > 0 {
             self.say("SR-1303", OPERATOR, "User tables with a single replica cannot be read while their backend restarts: if there are any, needs the consent SingleReplicaTables.");
         }
-        for stage in [Stage::Before, Stage::Prepared] {
-            self.conditions(hop, stage);
-        }
+        self.conditions(hop, Stage::Before);
         self.say("SR-1313", OPERATOR, "Remember which routine loads run.");
         for step in &hop.sql_before {
             self.say("SR-1304", &step.source, format!("{} ({})", step.sql, unended(&step.why)));
+        }
+        if !Frame::of(hop, topology).with_image {
+            self.conditions(hop, Stage::Prepared);
         }
     }
 
@@ -203,6 +204,11 @@ impl Walk {
             return;
         }
         self.step(Phase::Image);
+        if !hop.frontend_config_before.is_empty() {
+            self.say("SR-1306", docs(hop), format!("Save the present values of {} in the status.", keys(&hop.frontend_config_before)));
+        }
+        self.settings_before(hop);
+        self.conditions(hop, Stage::Prepared);
         self.say("SR-1305", docs(hop), "Note the journal id of the leader, send ALTER SYSTEM CREATE IMAGE, and wait until each frontend holds an image at or after that id: one to four minutes.");
         if hop.from < CREATE_IMAGE_SINCE {
             self.say(
@@ -214,20 +220,30 @@ impl Walk {
         self.conditions(hop, Stage::Imaged);
     }
 
+    fn settings_before(&mut self, hop: &Hop) {
+        for step in &hop.frontend_config_before {
+            self.say("SR-1304", &step.source, config_text(step));
+        }
+    }
+
     fn freeze(&mut self, hop: &Hop, frame: &Frame) {
         if frame.freeze().is_none() {
             return;
         }
         self.step(Phase::Freeze);
-        self.say("SR-1306", docs(hop), format!("Save the present values of {} in the status.", keys(hop)));
+        let before = if frame.with_image { &[] } else { hop.frontend_config_before.as_slice() };
+        let saved = keys(hop.freeze.iter().chain(&hop.frontend_config_while_mixed).chain(before));
+        if !saved.is_empty() {
+            self.say("SR-1306", docs(hop), format!("Save the present values of {saved} in the status."));
+        }
         for step in &hop.freeze {
             self.say("SR-1306", &step.source, config_text(step));
         }
         for step in &hop.frontend_config_while_mixed {
             self.say("SR-1307", &step.source, config_text(step));
         }
-        for step in &hop.frontend_config_before {
-            self.say("SR-1304", &step.source, config_text(step));
+        if !frame.with_image {
+            self.settings_before(hop);
         }
         self.say("SR-1306", MEASURED, "Ask every frontend for these settings before each restart of a node, and set again what one has lost: what ADMIN SET changed is forgotten when a frontend restarts.");
     }
@@ -288,7 +304,7 @@ impl Walk {
 
     fn thaw(&mut self, hop: &Hop) {
         self.step(Phase::Thaw);
-        let keys = keys(hop);
+        let keys = keys(hop.freeze.iter().chain(&hop.frontend_config_while_mixed).chain(&hop.frontend_config_before));
         if !keys.is_empty() {
             self.say("SR-1312", docs(hop), format!("Put the saved values of {keys} back, and read them back from every frontend."));
         }
@@ -324,10 +340,9 @@ struct Said<'t> {
     source: &'t str,
 }
 
-/// The settings that a hop saves, sets and puts back.
-fn keys(hop: &Hop) -> String {
-    let steps = hop.freeze.iter().chain(&hop.frontend_config_while_mixed).chain(&hop.frontend_config_before);
-    steps.map(|step| step.key.as_str()).collect::<Vec<_>>().join(", ")
+/// The names of settings.
+fn keys<'s>(steps: impl IntoIterator<Item = &'s ConfigStep>) -> String {
+    steps.into_iter().map(|step| step.key.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn docs(hop: &Hop) -> &'static str {

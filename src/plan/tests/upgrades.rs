@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::testing::{World, spec};
 use crate::api::OperationPhase;
 use crate::model::observed::PodProblem;
-use crate::model::{FrontendSetting, WaitingOn};
+use crate::model::{FrontendSetting, Statement, Step, WaitingOn};
 
 /// Only what tells the order: restarts and statements, runs of the same text once.
 fn told(world: &World) -> Vec<String> {
@@ -122,6 +122,43 @@ fn a_downgrade_takes_the_frontends_first() {
     world.ask_for("3.4.10");
     world.run_to_rest(600);
     assert_eq!(world.restarts(), ["kube-fe-2", "kube-fe-1", "kube-fe-0", "kube-be-1", "kube-be-0"]);
+}
+
+#[test]
+fn a_way_back_from_3_3_has_schema_changes_forgotten_before_the_image_is_made() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.schema_changes = 3;
+    world.ask_for("3.2.11");
+    let asks = |step: &Step| matches!(step, Step::Execute { statement: Statement::CreateImage, .. });
+    world.run_until(200, |world, decision| {
+        let told = decision.waiting_on.iter().any(|wait| matches!(wait, WaitingOn::SchemaChangesRemembered { .. }));
+        assert!(!decision.steps.iter().any(asks) || world.schema_changes == 0, "3.2 cannot read {} of them", world.schema_changes);
+        told
+    });
+    assert_eq!(world.setting("kube-fe-1", FrontendSetting::HistoryJobKeepMaxSecond).as_deref(), Some("0"));
+    world.run_to_rest(600);
+    let place = |what: &str| world.log.iter().position(|line| line.contains(what)).expect("it was done");
+    assert!(
+        place("history_job_keep_max_second") < place("CREATE IMAGE") && place("CREATE IMAGE") < place("tablet_sched"),
+        "{:#?}",
+        world.log
+    );
+    assert_eq!(world.status.version.as_deref(), Some("3.2.11"));
+    for pod in ["kube-fe-0", "kube-fe-1", "kube-fe-2"] {
+        assert_eq!(world.setting(pod, FrontendSetting::HistoryJobKeepMaxSecond).as_deref(), Some("604800"));
+    }
+}
+
+#[test]
+fn a_way_back_that_is_given_up_before_the_image_leaves_no_setting_behind() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.schema_changes = u64::MAX;
+    world.ask_for("3.2.11");
+    world.run_until(200, |_, decision| decision.waiting_on.iter().any(|wait| matches!(wait, WaitingOn::SchemaChangesRemembered { .. })));
+    world.ask_for("3.3.13");
+    world.run_to_rest(100);
+    assert_eq!(world.setting("kube-fe-0", FrontendSetting::HistoryJobKeepMaxSecond).as_deref(), Some("604800"));
+    assert!(world.restarts().is_empty());
 }
 
 #[test]

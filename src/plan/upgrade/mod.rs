@@ -77,6 +77,13 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
         });
     }
     if draft.operation.as_ref().is_some_and(|operation| operation.phase == OperationPhase::Image) {
+        if !freeze::drive_before_image(view, leg, draft) {
+            return false;
+        }
+        if let Some(wait) = preflight::remembered_schema_changes(view, leg) {
+            draft.wait(wait);
+            return false;
+        }
         if !image::drive(view, draft) {
             return false;
         }

@@ -113,6 +113,20 @@ fn jobs(view: &View<'_>) -> Option<WaitingOn> {
     }
 }
 
+/// Schema changes that have ended and are still on record, where the target release cannot read them. The frontends forget them once the
+/// settings of the edge are in force.
+pub(super) fn remembered_schema_changes(view: &View<'_>, leg: &Leg) -> Option<WaitingOn> {
+    let must_be_none = conditions(view, leg).any(|condition| condition.check == Some(MachineCheck::SchemaChangeHistoryEmpty));
+    if !must_be_none || view.consents("SkipHealthGates") {
+        return None;
+    }
+    match require(&view.observed.group.schema_changes, "SHOW ALTER TABLE COLUMN") {
+        Ok(0) => None,
+        Ok(count) => Some(WaitingOn::SchemaChangesRemembered { count: *count }),
+        Err(wait) => Some(wait),
+    }
+}
+
 fn consents(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
     let mut waits = Vec::new();
     let frontends = view.fleet(Component::Frontend).map_or(0, super::super::view::Fleet::live_replicas);

@@ -106,7 +106,8 @@ fn conditions_stand_where_they_can_hold() {
     let steps = walk("3.3.8", "3.2.7", CLUSTER);
     let place = |code: &str| steps.iter().position(|step| step.rule_code == code).unwrap();
     let forget = steps.iter().position(|step| step.text.contains("history_job_keep_max_second")).unwrap();
-    assert!(place("SR-1211") < place("SR-1212") && place("SR-1212") < place("SR-1305") && place("SR-1305") < forget);
+    assert!(place("SR-1211") < forget && forget < place("SR-1212") && place("SR-1212") < place("SR-1305"));
+    assert!(!steps.iter().any(|step| step.phase == Phase::Freeze && step.text.contains("history_job_keep_max_second")));
     let steps = walk("2.5.22", "3.0.9", CLUSTER);
     let grants = steps.iter().find(|step| step.rule_code == "SR-1203").unwrap();
     assert_eq!(grants.phase, Phase::Thaw);
