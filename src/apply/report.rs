@@ -100,6 +100,14 @@ impl StepFailure {
         }
     }
 
+    /// Whether it belongs to the ordinary life of a cluster: a frontend that restarts, an election. What does not pass is told by the status.
+    pub const fn is_expected(&self) -> bool {
+        matches!(
+            self.error,
+            StepError::NoAddress(_) | StepError::StarRocks(SqlError::Refused | SqlError::TimedOut | SqlError::Election { .. })
+        )
+    }
+
     /// The API server's answer, if asking for the same again at once is in vain. Conflicts, overload and expired credentials pass by
     /// themselves.
     pub fn refusal(&self) -> Option<&kube::core::Status> {

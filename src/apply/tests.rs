@@ -193,6 +193,26 @@ async fn an_unknown_name_that_is_free_is_taken_after_one_look() {
 }
 
 #[tokio::test]
+async fn a_statement_refused_during_an_election_is_expected_and_any_other_refusal_is_not() {
+    let election = SqlError::from_server(1064, "java.net.ConnectException: Connection refused");
+    let denied = SqlError::from_server(5203, "Access denied; you need (at least one of) the OPERATE privilege(s)");
+    let syntax = SqlError::from_server(1064, "Getting syntax error at line 1");
+    for (error, expected) in [
+        (election, true),
+        (SqlError::Refused, true),
+        (SqlError::TimedOut, true),
+        (denied, false),
+        (syntax, false),
+        (SqlError::NoBackend, false),
+    ] {
+        let (context, _, _) = context(fine, FakeStarRocks { error: Some(error.clone()), ..FakeStarRocks::default() });
+        let steps = vec![Step::Execute { frontend: "c-fe-0".to_owned(), statement: Statement::CreateImage }];
+        let report = apply(&context, &target(), &observed(), &decision(steps)).await.expect("the status is written");
+        assert_eq!(report.failures[0].is_expected(), expected, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_gone_already_counts_as_deleted() {
     for (code, reason) in [(404, "NotFound"), (409, "Conflict")] {
         let answer = move |request: &Recorded| if request.method == "DELETE" { failure(code, reason) } else { fine(request) };

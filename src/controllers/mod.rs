@@ -161,7 +161,11 @@ async fn pass(context: Arc<Context>, name: ClusterName) {
     let next = match outcome {
         Ok(next) => next,
         Err(error) => {
-            tracing::warn!(cluster = %name, %error, "a pass failed");
+            if error.is_expected() {
+                tracing::debug!(cluster = %name, %error, "a pass is repeated");
+            } else {
+                tracing::warn!(cluster = %name, %error, "a pass failed");
+            }
             if let Some(category) = error.category() {
                 context.telemetry.metrics.error(category);
             }

@@ -1,7 +1,7 @@
 //! How passes end: their errors with categories, what is told in metrics and logs, and the status of resources that cannot be acted on.
 
 use super::context::Context;
-use super::resources::Resource;
+use super::resources::{Resource, Unreadable};
 use crate::api::StarRocksClusterStatus;
 use crate::apply::{ApplyError, Report, StepError};
 use crate::model::{Decision, Timestamp};
@@ -26,6 +26,8 @@ pub(super) enum PassError {
         failed: usize,
         /// Not tried because of that.
         held_back: usize,
+        /// Whether every failure belongs to the ordinary life of a cluster.
+        expected: bool,
     },
     /// A defect: the pass panicked.
     #[error("the pass panicked: {0}")]
@@ -33,6 +35,11 @@ pub(super) enum PassError {
 }
 
 impl PassError {
+    /// Whether nobody needs to hear of it: it is tried again, and what lasts is told by the status.
+    pub(super) const fn is_expected(&self) -> bool {
+        matches!(self, Self::Steps { expected: true, .. })
+    }
+
     /// The category under which it is counted; steps are counted one by one.
     pub(super) fn category(&self) -> Option<Category> {
         match self {
@@ -91,7 +98,11 @@ pub(super) fn count(context: &Context, name: &ClusterName, report: &Report) {
     }
     for failure in &report.failures {
         metrics.error(category_of_step(&failure.error));
-        tracing::warn!(cluster = %name, step = failure.name(), error = %failure.error, "a step failed");
+        if failure.is_expected() {
+            tracing::info!(cluster = %name, step = failure.name(), error = %failure.error, "a step waits for StarRocks");
+        } else {
+            tracing::warn!(cluster = %name, step = failure.name(), error = %failure.error, "a step failed");
+        }
     }
     if report.acts() > 0 {
         tracing::info!(cluster = %name, writes = ?report.writes, statements = ?report.statements, "acted");
@@ -99,11 +110,11 @@ pub(super) fn count(context: &Context, name: &ClusterName, report: &Report) {
 }
 
 /// The status of a resource that cannot be read.
-pub(super) fn unreadable(resource: &Resource, error: &str, now: Timestamp) -> StarRocksClusterStatus {
+pub(super) fn unreadable(resource: &Resource, error: &Unreadable, now: Timestamp) -> StarRocksClusterStatus {
     let rejection = Rejection {
         code: "SR-3000".to_owned(),
-        field: "spec".to_owned(),
-        rule: format!("the resource cannot be read: {error}"),
+        field: error.field.clone(),
+        rule: format!("the resource cannot be read: {}", error.error),
         way_out: "Correct the field; with the current CustomResourceDefinition installed, the API server refuses it at once".to_owned(),
     };
     plan::refuse(&resource.status, resource.generation, now, &[rejection])

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kube::api::DynamicObject;
+use serde_json::Value;
 
 use crate::api::{StarRocksCluster, StarRocksClusterStatus};
 use crate::model::component::IGNORED_ANNOTATION;
@@ -22,7 +23,16 @@ pub(super) struct Resource {
     pub(super) ignored: bool,
     pub(super) status: StarRocksClusterStatus,
     /// The resource, or why it cannot be read.
-    pub(super) parsed: Result<StarRocksCluster, String>,
+    pub(super) parsed: Result<StarRocksCluster, Unreadable>,
+}
+
+/// Why a resource cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// Path of the field at fault.
+    pub(super) field: String,
+    /// What is wrong with it.
+    pub(super) error: String,
 }
 
 impl Resource {
@@ -46,14 +56,41 @@ impl Resource {
     }
 }
 
-fn parse(mut object: DynamicObject) -> Result<StarRocksCluster, String> {
+fn parse(mut object: DynamicObject) -> Result<StarRocksCluster, Unreadable> {
     object.metadata.managed_fields = None;
     object.types = None;
-    let json = serde_json::to_value(object).map_err(|error| error.to_string())?;
-    let mut cluster = serde_json::from_value::<StarRocksCluster>(with_types(json)).map_err(|error| error.to_string())?;
+    let whole = |error: serde_json::Error| Unreadable { field: "spec".to_owned(), error: error.to_string() };
+    let json = with_types(serde_json::to_value(object).map_err(whole)?);
+    let mut cluster = serde_json::from_value::<StarRocksCluster>(json.clone()).map_err(|error| {
+        let mut field = "spec".to_owned();
+        narrow(&json, "/spec", &mut field);
+        Unreadable { field, error: error.to_string() }
+    })?;
     // The status is read apart, so that an odd status cannot make the spec unreadable twice.
     cluster.status = None;
     Ok(cluster)
+}
+
+/// Finds the smallest part below `pointer` without which the resource can be read; the parser's words name the type but not the place.
+fn narrow(json: &Value, pointer: &str, field: &mut String) {
+    let reads = |without: &Value| serde_json::from_value::<StarRocksCluster>(without.clone()).is_ok();
+    let steps: Vec<(String, String)> = match json.pointer(pointer) {
+        Some(Value::Object(fields)) => fields.keys().map(|key| (key.replace('~', "~0").replace('/', "~1"), format!(".{key}"))).collect(),
+        Some(Value::Array(items)) => (0..items.len()).map(|index| (index.to_string(), format!("[{index}]"))).collect(),
+        _ => return,
+    };
+    for (token, step) in steps {
+        let mut without = json.clone();
+        match without.pointer_mut(pointer) {
+            Some(Value::Object(fields)) => fields.retain(|key, _| step.get(1..) != Some(key)),
+            Some(Value::Array(items)) => drop(token.parse().map(|index: usize| items.remove(index))),
+            _ => return,
+        }
+        if reads(&without) {
+            field.push_str(&step);
+            return narrow(json, &format!("{pointer}/{token}"), field);
+        }
+    }
 }
 
 fn with_types(mut json: serde_json::Value) -> serde_json::Value {
@@ -115,8 +152,28 @@ mod tests {
             "spec": { "starRocksFeSpec": { "replicas": "three" } },
             "status": { "phase": "running" },
         }));
-        assert!(resource.parsed.is_err());
+        assert_eq!(resource.parsed.as_ref().map_err(|unreadable| unreadable.field.as_str()).err(), Some("spec.starRocksFeSpec.replicas"));
         assert_eq!((resource.uid.as_str(), resource.generation, resource.status.phase.as_str()), ("u", 3, "running"));
+    }
+
+    #[test]
+    fn an_entry_of_a_list_that_cannot_be_read_is_found_among_its_neighbours() {
+        let absurd = [json!(5), json!("text"), json!(true), json!([[]]), json!({"name": 5}), json!({"key": {"deep": [1]}}), json!(null)];
+        let lists = ["tolerations", "storageVolumes", "envVars", "imagePullSecrets", "hostAliases", "sidecars", "configMaps", "secrets"];
+        let mut found = 0;
+        for list in lists {
+            for entry in &absurd {
+                let section = json!({ list: [{"name": "good"}, entry, {"name": "good"}] });
+                let resource = read(json!({ "metadata": { "name": "c", "namespace": "n" }, "spec": { "starRocksFeSpec": section } }));
+                if let Err(Unreadable { field, error }) = &resource.parsed {
+                    found += 1;
+                    assert!(field.starts_with(&format!("spec.starRocksFeSpec.{list}")), "{list} {entry}: {field}: {error}");
+                }
+            }
+        }
+        assert!(found >= 20, "{found}");
+        let resource = read(json!({ "metadata": { "name": "c" }, "spec": { "starRocksBeSpec": { "tolerations": [{"key": "a"}, 5] } } }));
+        assert_eq!(resource.parsed.map_err(|unreadable| unreadable.field).err().as_deref(), Some("spec.starRocksBeSpec.tolerations[1]"));
     }
 
     #[test]

@@ -116,7 +116,8 @@ fn settle(context: &Context, name: &ClusterName, report: &Report, decision: &Dec
     if report.failures.iter().all(is_known) {
         return Ok(Next::After(CATCH_UP));
     }
-    Err(PassError::Steps { failed: report.failures.len(), held_back: report.held_back })
+    let expected = report.failures.iter().all(|failure| failure.is_expected() || is_known(failure));
+    Err(PassError::Steps { failed: report.failures.len(), held_back: report.held_back, expected })
 }
 
 /// Publishes the status of a resource that cannot be acted on; it is looked at again when it changes, and now and then, because what it

@@ -26,6 +26,16 @@ impl StarRocks for NoStarRocks {
     }
 }
 
+/// A resource with one entry of a list that is no such entry when its name begins with `bad`, and one that asks for nothing else.
+fn resource(name: &str) -> Value {
+    let mut resource = unreadable(name);
+    resource["spec"] = json!({ "starRocksFeSpec": { "replicas": -1, "tolerations": [{ "key": "a" }] } });
+    if name.starts_with("bad") {
+        resource["spec"]["starRocksFeSpec"]["tolerations"] = json!([{ "key": "a" }, 5]);
+    }
+    resource
+}
+
 fn unreadable(name: &str) -> Value {
     json!({
         "apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster",
@@ -68,7 +78,8 @@ fn start(
     clusters: &[&str],
     forbidden: Option<&'static str>,
 ) -> (tokio::task::JoinHandle<Result<(), RunError>>, Requests, Telemetry, CancellationToken) {
-    let clusters = clusters.iter().map(|name| ((*name).to_owned(), unreadable(name))).collect();
+    let clusters =
+        clusters.iter().map(|name| ((*name).to_owned(), if *name == "bad" { unreadable(name) } else { resource(name) })).collect();
     let server = Server { clusters: Mutex::new(clusters), forbidden };
     let (client, requests) = scripted(move |request| server.answer(request));
     let settings = Settings::new(Clock::tokio(Timestamp::from_seconds(1_795_447_716)), "test");
@@ -88,6 +99,26 @@ async fn a_resource_that_cannot_be_read_gets_a_status_and_only_that() {
     sleep(Duration::from_secs(1)).await;
     assert!(telemetry.health.readiness_faults().is_empty());
     assert_eq!(writes(&requests), ["PATCH /apis/starrocks.com/v1/namespaces/n/starrocksclusters/bad/status"]);
+    shutdown.cancel();
+    assert!(running.await.expect("no panic").is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_unreadable_entry_of_a_list_concerns_one_resource_only() {
+    let (running, requests, telemetry, shutdown) = start(&["bad-1", "good-1", "good-2"], None);
+    sleep(Duration::from_secs(1)).await;
+    assert!(telemetry.health.readiness_faults().is_empty());
+    let all = requests.lock().expect("no panic").clone();
+    let told = |name: &str| {
+        let path = format!("/apis/starrocks.com/v1/namespaces/n/starrocksclusters/{name}/status");
+        let statuses: Vec<String> = all.iter().filter(|request| request.path == path).map(|request| request.body.to_string()).collect();
+        assert_eq!(statuses.len(), 1, "{name}");
+        statuses[0].clone()
+    };
+    assert!(told("bad-1").contains("SR-3000") && told("bad-1").contains("spec.starRocksFeSpec.tolerations[1]"), "{}", told("bad-1"));
+    for good in ["good-1", "good-2"] {
+        assert!(told(good).contains("SR-3004") && !told(good).contains("SR-3000"), "{}", told(good));
+    }
     shutdown.cancel();
     assert!(running.await.expect("no panic").is_ok());
 }

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_port_that_cannot_be_read_is_a_fault_and_not_the_default() {
-        for text in ["", "abc", "0", "-1", "65536", "${PORT}", "8030 # comment"] {
+        for text in ["", "abc", "0", "-1", "65536", "70000", "99999999999999999999", "8030.0", "${PORT}", "8030 # comment"] {
             assert_eq!(read(Component::Frontend, &[("http_port", text)]).1, ["SR-3014"], "{text}");
         }
     }

@@ -1,5 +1,7 @@
 //! The external Service as written in, what Kubernetes would refuse or nobody would use about it out; never builds it.
 
+use std::collections::BTreeMap;
+
 use super::fault::{Findings, Rule};
 use super::words::one_of;
 use crate::api::{ServicePort, ServiceSpec};
@@ -42,6 +44,26 @@ pub(super) fn check(path: &str, service: &ServiceSpec, offered: &[NamedPort], fi
     }
     for (index, port) in ports.iter().enumerate() {
         check_port(&format!("{path}.ports[{index}]"), port, offered, is_external, findings);
+    }
+    check_collisions(path, ports, offered, findings);
+}
+
+/// Kubernetes refuses a Service with the same port, or node port, twice.
+fn check_collisions(path: &str, written: &[ServicePort], offered: &[NamedPort], findings: &mut Findings) {
+    let mut taken: BTreeMap<(&str, i32), &str> = BTreeMap::new();
+    for offered in offered {
+        let number = i32::from(offered.port);
+        let by_number = written.iter().find(|written| written.container_port == Some(number));
+        let written = by_number.or_else(|| written.iter().find(|written| given(&written.name) == Some(offered.name)));
+        let not_zero = |number: Option<i32>| number.filter(|number| *number != 0);
+        let port = written.and_then(|written| not_zero(written.port)).unwrap_or(number);
+        let node_port = written.and_then(|written| not_zero(written.node_port));
+        for (field, number) in [Some(("port", port)), node_port.map(|node_port| ("nodePort", node_port))].into_iter().flatten() {
+            if let Some(other) = taken.insert((field, number), offered.name) {
+                let found = format!("{other} and {} would both have {field} {number}", offered.name);
+                findings.fault(Rule::ServiceShape, format!("{path}.ports"), found, format!("Give each of them a {field} of its own"));
+            }
+        }
     }
 }
 

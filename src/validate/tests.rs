@@ -243,6 +243,15 @@ fn services_are_those_that_kubernetes_accepts() {
     assert_eq!(service(json!({"type": "ExternalName"})), ["SR-3024"]);
     assert_eq!(service(json!({"ports": [{"name": "query", "nodePort": 30030}]})), ["SR-3019"]);
     assert_eq!(service(json!({"type": "NodePort", "ports": [{"name": "query", "nodePort": 70000}]})), ["SR-3019"]);
+    for number in [-1, 65_536, 70_000, i32::MAX] {
+        assert_eq!(service(json!({"ports": [{"name": "query", "port": number}]})), ["SR-3019"], "{number}");
+    }
+    assert_eq!(service(json!({"ports": [{"name": "query", "port": 0}]})), Vec::<&str>::new(), "0 is not given");
+    assert_eq!(service(json!({"ports": [{"name": "query", "port": 80}, {"name": "http", "port": 80}]})), ["SR-3019"]);
+    assert_eq!(service(json!({"ports": [{"name": "query", "port": 8030}]})), ["SR-3019"], "that is the port of http");
+    assert_eq!(service(json!({"ports": [{"name": "query", "port": 8030}, {"name": "http", "port": 9030}]})), Vec::<&str>::new());
+    let twice = json!({"type": "NodePort", "ports": [{"name": "query", "nodePort": 30030}, {"name": "http", "nodePort": 30030}]});
+    assert_eq!(service(twice), ["SR-3019"]);
     assert_eq!(service(json!({"labels": {"app.kubernetes.io/component": "x"}})), ["SR-3020"]);
     assert!(service(json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "loadBalancerIP": "192.0.2.1"})).is_empty());
     assert!(service(json!({"type": "", "ports": [], "annotations": {}})).is_empty(), "empty is the same as absent");
