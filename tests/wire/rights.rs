@@ -48,6 +48,14 @@ fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
             }
         }
 
+        // A section that is taken away takes its objects along, one kind of component after the other.
+        embedded.patch_cluster("prod", "kube", json!({"spec": {"starRocksBeSpec": null}})).await.expect("accepted");
+        until("the backends go", 900, || {
+            let world = embedded.world();
+            let gone = |kind: &str, name: &str| world.store.get(kind, "prod", name).is_none();
+            gone("StatefulSet", "kube-be") && gone("Service", "kube-be-service") && gone("Service", "kube-be-search")
+        })
+        .await;
         change(&embedded, json!({"spec": {"starRocksCnSpec": null}})).await;
         until("the compute nodes go", 900, || embedded.world().store.get("StatefulSet", "prod", "kube-cn").is_none()).await;
 
