@@ -7,8 +7,9 @@ use serde_json::json;
 use super::super::testing::{World, spec};
 use super::super::{Violation, plan, refused};
 use crate::model::observed::{Claim, PodProblem};
+use crate::model::refusal::content;
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow, ReplicaTrouble, RoutineLoadState, TabletStatistic};
-use crate::model::{Answer, Decision, LiveObject, ObjectKind, Observed, Pod, Silence, SilenceKind, Timestamp};
+use crate::model::{Answer, Decision, LiveObject, ObjectKind, Observed, Pod, Refusal, Request, Silence, SilenceKind, Timestamp};
 
 const BACKEND: &str = "kube-be-1";
 const SERVICE: &str = "kube-fe-service";
@@ -129,7 +130,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 14] = [
+const UPGRADES: [Scene; 15] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -176,9 +177,15 @@ const UPGRADES: [Scene; 14] = [
         world.routine_loads.insert("clicks".to_owned(), RoutineLoadState::Active);
         on_its_way("SR-2214", world)
     }),
+    ("SR-2215", || {
+        let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+        world.schema_changes = 3;
+        world.ask_for("3.2.11");
+        on_its_way("SR-2215", world)
+    }),
 ];
 
-const SAFETY: [Scene; 9] = [
+const SAFETY: [Scene; 10] = [
     ("SR-2301", || after(World::risen(spec("3.5.8", 3, 4, 0)), |spec| spec["starRocksBeSpec"]["replicas"] = json!(3))),
     ("SR-2302", || after(resting(), |spec| spec["starRocksFeSpec"]["replicas"] = json!(1))),
     // The frontends' StatefulSet, every frontend and the volume of the first one are gone.
@@ -205,6 +212,20 @@ const SAFETY: [Scene; 9] = [
         plan(&world.cluster(), &world.observe())
     }),
     ("SR-2404", || if_a_service(|live| live.deleting = true)),
+    ("SR-2405", || {
+        let mut world = resting();
+        world.edit(|spec| spec["starRocksFeSpec"]["service"] = json!({"annotations": {"a": "b"}}));
+        let step = plan(&world.cluster(), &world.observe()).steps.into_iter().next().unwrap();
+        let refusal = Refusal {
+            request: Request::of(&step).unwrap(),
+            content: content(&step),
+            reason: "Invalid".to_owned(),
+            words: "no".to_owned(),
+            refusals: 1,
+            again: Timestamp::from_seconds(0),
+        };
+        if_only(&world, |observed| observed.refusals.push(refusal))
+    }),
     // No observation leads here: it takes a defect. This is what becomes of one that is caught.
     ("SR-2901", || {
         let world = resting();
