@@ -232,6 +232,11 @@ pub enum WaitingOn {
         /// PersistentVolumeClaim.
         claim: String,
     },
+    /// A compute node that is not wanted any more still has a pod, or StarRocks has not noticed yet that it is gone.
+    NodeLeaving {
+        /// Pod.
+        pod: String,
+    },
     /// The API server refuses a change to a field that cannot change.
     ImmutableField {
         /// Object.
@@ -319,6 +324,7 @@ impl WaitingOn {
             Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
             Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
             Self::StaleVolume { .. } => ("SR-2304", "StaleVolume"),
+            Self::NodeLeaving { .. } => ("SR-2305", "NodeLeaving"),
             Self::ImmutableField { .. } => ("SR-2401", "ImmutableField"),
             Self::ForeignObject { .. } => ("SR-2402", "ForeignObject"),
             Self::TemplateHeld { .. } => ("SR-2403", "TemplateHeld"),
@@ -347,6 +353,7 @@ impl WaitingOn {
             | Self::NodeStalled { pod, .. }
             | Self::Decommissioning { pod, .. }
             | Self::StaleVolume { pod, .. }
+            | Self::NodeLeaving { pod }
             | Self::SecondClusterRisk { pod } => Some(pod),
             _ => None,
         }

@@ -97,6 +97,9 @@ impl fmt::Display for WaitingOn {
                 "{pod} would start on {claim}, which holds the metadata of a frontend that was dropped from the group, and hang. \
                  Delete the claim if nothing in it is needed"
             ),
+            Self::NodeLeaving { pod } => {
+                write!(out, "{pod} is leaving; it is dropped from StarRocks once it is gone and its heartbeat has failed")
+            }
             Self::ImmutableField { object, field } => {
                 write!(out, "{field} of {object} cannot be changed in place; put back the former value or recreate the object")
             }

@@ -113,6 +113,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ImageNotSynced { .. }
         | WaitingOn::RoutineLoadsPaused { .. }
         | WaitingOn::Decommissioning { .. }
+        | WaitingOn::NodeLeaving { .. }
         | WaitingOn::FrontendsNotServing { .. } => 5,
         WaitingOn::Soaking { until, .. } => return until.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(30)),
         WaitingOn::TabletsUnhealthy { .. }

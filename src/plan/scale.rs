@@ -183,15 +183,18 @@ fn cancel(view: &View<'_>, staying: u32, draft: &mut Draft) -> u32 {
 /// Compute nodes hold no data: once a pod is gone for good, its row only makes StarRocks try to reach it.
 fn drop_gone_compute_nodes(view: &View<'_>, draft: &mut Draft) {
     let Some(fleet) = view.fleet(Component::ComputeNode) else { return };
-    if fleet.live.is_some_and(|live| !live.status_is_current()) {
-        return;
-    }
+    let current = fleet.live.is_none_or(|live| live.status_is_current());
     let search = format!(".{}.{}.", Component::ComputeNode.search_service_name(&view.cluster.name), view.cluster.namespace);
     for row in view.node_rows(Component::ComputeNode).into_iter().flatten() {
         let pod = crate::model::component::pod_of_host(&row.host);
         let ours = row.host.contains(&search) && pod.starts_with(&format!("{}-", Component::ComputeNode.workload_name(&view.cluster.name)));
-        let gone = ordinal(pod).is_some_and(|ordinal| ordinal >= fleet.live_replicas()) && !view.observed.pods.contains_key(pod);
-        if ours && gone && !row.alive {
+        if !ours || ordinal(pod).is_none_or(|ordinal| ordinal < fleet.live_replicas()) {
+            continue;
+        }
+        // StarRocks takes a node for alive until a heartbeat fails, and nothing tells us when it does: it has to be asked again.
+        if row.alive || !current || view.observed.pods.contains_key(pod) {
+            draft.wait(WaitingOn::NodeLeaving { pod: pod.to_owned() });
+        } else {
             let warehouse = row.warehouse.clone().filter(|_| view.cluster.run_mode == RunMode::SharedData);
             draft.execute(view, Statement::DropComputeNode { host: row.host.clone(), port: row.heartbeat_port, warehouse });
         }

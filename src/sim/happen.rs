@@ -6,7 +6,12 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::simulation::{NAME, NAMESPACE, Run};
+use super::starrocks::Component;
 use super::story::{CONSENTS, Happening, merge};
+use crate::release::{ReleaseTable, Version};
+
+/// How long a user insists on a release that cannot be had any more.
+const SECOND_THOUGHTS: Duration = Duration::from_secs(120);
 
 impl Run {
     /// Lets something happen now.
@@ -54,7 +59,11 @@ impl Run {
                 self.patch(&json!({"upgradePolicy": {"paused": true}}))
             }
             Happening::AskFor { version } => {
-                self.wish.version = *version;
+                if self.has_a_way_to(version) {
+                    self.wish.version = *version;
+                } else {
+                    self.later(SECOND_THOUGHTS, Value::Null);
+                }
                 self.patch(&self.story.asking_for(version))
             }
             Happening::AskInVain { lasting } => {
@@ -84,6 +93,13 @@ impl Run {
             *count = replicas;
         }
         self.patch(&json!({section: {"replicas": replicas}}))
+    }
+
+    /// Whether the metadata of every frontend can be read by a release, as far as the release table knows.
+    fn has_a_way_to(&self, version: &Version) -> bool {
+        let frontends = self.direct.world().starrocks.truth(NAMESPACE).into_iter().filter(|node| node.component == Component::Frontend);
+        let mut running = frontends.filter_map(|node| node.release.to_string().parse::<Version>().ok());
+        running.all(|running| ReleaseTable::embedded().path(&running, version).is_ok())
     }
 
     fn later(&mut self, lasting: Duration, patch: Value) {

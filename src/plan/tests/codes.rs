@@ -185,7 +185,7 @@ const UPGRADES: [Scene; 15] = [
     }),
 ];
 
-const SAFETY: [Scene; 10] = [
+const SAFETY: [Scene; 11] = [
     ("SR-2301", || after(World::risen(spec("3.5.8", 3, 4, 0)), |spec| spec["starRocksBeSpec"]["replicas"] = json!(3))),
     ("SR-2302", || after(resting(), |spec| spec["starRocksFeSpec"]["replicas"] = json!(1))),
     // The frontends' StatefulSet, every frontend and the volume of the first one are gone.
@@ -203,6 +203,16 @@ const SAFETY: [Scene; 10] = [
         let mut world = resting();
         world.claims.insert("fe-meta-kube-fe-3".to_owned(), claim());
         after(world, |spec| spec["starRocksFeSpec"]["replicas"] = json!(5))
+    }),
+    ("SR-2305", || {
+        let mut world = World::risen(spec("3.5.8", 3, 3, 2));
+        world.edit(|spec| spec["starRocksCnSpec"]["replicas"] = json!(1));
+        world.run_until(10, |world, _| !world.pods.contains_key("kube-cn-1"));
+        if_only(&world, |observed| {
+            if let Answer::Known(rows) = &mut observed.group.compute_nodes {
+                rows.iter_mut().for_each(|row| row.alive = true);
+            }
+        })
     }),
     ("SR-2401", || after(resting(), |spec| spec["starRocksBeSpec"]["storageVolumes"][0]["storageSize"] = json!("20Gi"))),
     ("SR-2402", || if_a_service(|live| *live = LiveObject::foreign())),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::testing::{World, spec};
-use crate::model::{Object, Step, WaitingOn};
+use crate::model::{Answer, Object, Step, WaitingOn};
 
 #[test]
 fn a_fresh_cluster_gets_its_frontends_first_and_comes_to_rest() {
@@ -164,6 +164,21 @@ fn compute_nodes_are_forgotten_once_they_are_gone() {
     world.run_to_rest(60);
     assert_eq!(world.log.iter().filter(|line| line.contains("DROP COMPUTE NODE")).count(), 2);
     assert_eq!(world.node_rows.len(), 2);
+}
+
+#[test]
+fn a_compute_node_that_is_gone_but_still_called_alive_is_asked_for_again() {
+    let mut world = World::risen(spec("3.3.13", 3, 1, 2));
+    world.edit(|spec| spec["starRocksCnSpec"]["replicas"] = json!(1));
+    world.run_until(10, |world, _| !world.pods.contains_key("kube-cn-1"));
+    let mut observed = world.observe();
+    if let Answer::Known(rows) = &mut observed.group.compute_nodes {
+        rows.iter_mut().for_each(|row| row.alive = true);
+    }
+    let decision = crate::plan::plan(&world.cluster(), &observed);
+    assert!(decision.waiting_on.contains(&WaitingOn::NodeLeaving { pod: "kube-cn-1".to_owned() }), "{:?}", decision.waiting_on);
+    assert!(decision.look_again.is_some_and(|after| after.as_secs() <= 5));
+    assert!(decision.steps.is_empty(), "{:?}", decision.steps);
 }
 
 #[test]
