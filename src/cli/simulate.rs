@@ -9,7 +9,8 @@ use std::thread;
 use anyhow::Context;
 use clap::Args;
 
-use super::{Outcome, crash_points};
+use super::Outcome;
+use super::crash_points::{self, Options};
 use crate::clock::Stopwatch;
 use crate::sim::simulation::{self, Trace, play, shorten};
 use crate::sim::story::Story;
@@ -36,13 +37,13 @@ pub(super) struct Arguments {
     /// Go on after a failure
     #[arg(long)]
     keep_going: bool,
-    /// Instead of seeds: lose the operator after every API write and SQL statement of creations and of upgrades by two hops, and compare
-    /// the ends
-    #[arg(long, conflicts_with_all = ["seeds", "first", "seed", "trace", "threads"])]
+    /// Instead of seeds: at every API write and SQL statement of creations and of upgrades by two hops, lose the operator, the request or
+    /// the answer, and compare the ends
+    #[arg(long, conflicts_with_all = ["seeds", "first", "seed", "trace"])]
     crash_points: bool,
-    /// With --crash-points: take every N-th point of the largest upgrade only
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "crash_points")]
-    every: usize,
+    /// With --crash-points: go on to the end in every N-th play, in the others until the world is again as it was without a mishap
+    #[arg(long, value_name = "N", default_value = "10", requires = "crash_points")]
+    whole: NonZeroUsize,
     /// Play on this many threads; a thread for each processor unless given
     #[arg(long)]
     threads: Option<NonZeroUsize>,
@@ -67,19 +68,19 @@ struct Sum {
 }
 
 pub(super) fn simulate(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = if arguments.trace { NonZeroUsize::MIN } else { arguments.threads.unwrap_or_else(processors) };
     if arguments.crash_points {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
-        return runtime.block_on(crash_points::play(arguments.every, arguments.keep_going));
+        let Arguments { whole, keep_going, .. } = *arguments;
+        return crash_points::play(&Options { threads, whole, keep_going, stack: STACK_BYTES });
     }
     let (first, count) = arguments.seed.map_or((arguments.first, arguments.seeds), |seed| (seed, 1));
     let started = Stopwatch::start();
     let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
     let end = first.saturating_add(count);
-    let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = if arguments.trace { 1 } else { arguments.threads.map_or_else(processors, NonZeroUsize::get) };
     let sum = thread::scope(|scope| -> anyhow::Result<Sum> {
         let (sender, receiver) = channel();
-        for _ in 0..threads {
+        for _ in 0..threads.get() {
             let (sender, next, stop) = (sender.clone(), &next, &stop);
             let player = move || play_seeds(arguments, next, end, stop, &sender);
             thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, player).context("a thread could not be started")?;

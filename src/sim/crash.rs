@@ -1,6 +1,12 @@
-//! Crash points: a play goes in; the world is copied after each change the operator makes, and every copy must come to the same end under a new one.
+//! Crash points: an act goes in; the world is copied around each change the operator makes, and from every copy a play with a mishap must come
+//! to the same end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod always;
+mod mishap;
+
+pub use mishap::{Ending, Extent, Mishap};
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,7 +16,7 @@ use serde_json::{Value, json};
 use super::embedded::{Embedded, OPERATOR_NAMESPACE};
 use super::end_state;
 use super::kube::Rules;
-use super::ledger::Tally;
+use super::ledger::{Stage, Tally};
 use super::world::World;
 use crate::api::StarRocksClusterStatus;
 
@@ -45,18 +51,41 @@ pub struct Rehearsal {
     generation: i64,
     end: Value,
     points: Vec<Point>,
+    marks: Arc<Vec<Mark>>,
     /// What the operator did from the beginning of the act until it rested.
     pub tally: Tally,
     /// How long it took, in simulated time.
     pub lasted: Duration,
-    /// The world at the end.
-    pub world: World,
+    world: Kept,
 }
 
-/// A moment right after a change.
+/// A change: the worlds right before and right after it.
 struct Point {
+    before: Kept,
+    after: Kept,
+}
+
+/// A world that stands still, for plays on any thread to begin with.
+struct Kept(Mutex<World>);
+
+impl Kept {
+    const fn new(world: World) -> Self {
+        Self(Mutex::new(world))
+    }
+
+    fn look(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn copy(&self) -> World {
+        self.look().clone()
+    }
+}
+
+/// By what a play is known to be where the rehearsal was: what was changed, and what remains of the world right after it.
+struct Mark {
     what: String,
-    world: World,
+    state: Value,
 }
 
 /// A cluster in a world.
@@ -87,7 +116,7 @@ impl Props {
     /// # Errors
     /// When the cluster does not come to rest.
     pub async fn rehearse(&self, world: World, subject: Subject<'_>, act: &Act) -> anyhow::Result<Rehearsal> {
-        let mut embedded = Embedded::within(world, Rules::cluster_wide(self.rules.clone()));
+        let mut embedded = self.stage(world);
         embedded.start_operator();
         tokio::time::sleep(REST).await;
         let before = embedded.ledger.tally().change_count();
@@ -95,75 +124,23 @@ impl Props {
         let points = witness(&embedded);
         let begin = embedded.clock().now();
         let Subject { namespace, name } = subject;
-        let generation = match act {
-            Act::Create(resource) => embedded.apply(resource).await?["metadata"]["generation"].as_i64().unwrap_or_default(),
-            Act::Version(version) => embedded.set_version(namespace, name, version).await?,
-        };
+        let generation = begin_act(&embedded, subject, act).await?;
         settle(&embedded, subject, generation).await.context("without a mishap")?;
         let lasted = embedded.clock().now().since(begin);
         tokio::time::sleep(REST).await;
         embedded.ledger.witness(None);
-        let points = std::mem::take(&mut *points.lock().unwrap_or_else(PoisonError::into_inner));
+        let witnessed = std::mem::take(&mut *points.lock().unwrap_or_else(PoisonError::into_inner));
+        let mark = |what: String, point: &Point| Mark { what, state: end_state::of(&point.after.look()) };
+        let (marks, points) = witnessed.into_iter().map(|(what, point)| (mark(what, &point), point)).unzip();
         let world = embedded.world().clone();
         let end = end_state::of(&world);
         let tally = embedded.ledger.tally();
-        Ok(Rehearsal { namespace: namespace.to_owned(), name: name.to_owned(), generation, end, points, tally, lasted, world })
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Ok(Rehearsal { namespace, name, generation, end, points, marks: Arc::new(marks), tally, lasted, world: Kept::new(world) })
     }
 
-    /// Goes on after the `number`-th change (from 0) as if the operator had died right after it.
-    ///
-    /// # Errors
-    /// When the cluster does not come to rest, or not at the same end.
-    pub async fn crash(&self, rehearsal: &Rehearsal, number: usize) -> anyhow::Result<()> {
-        let Some(point) = rehearsal.points.get(number) else { bail!("there is no change number {number}") };
-        let told = || format!("after change {} of {} ({})", number + 1, rehearsal.points.len(), point.what);
-        let mut embedded = Embedded::within(point.world.clone(), Rules::cluster_wide(self.rules.clone()));
-        embedded.start_operator();
-        let subject = Subject { namespace: &rehearsal.namespace, name: &rehearsal.name };
-        settle(&embedded, subject, rehearsal.generation).await.with_context(told)?;
-        tokio::time::sleep(REST).await;
-        let end = end_state::of(&embedded.world());
-        if let Some(difference) = end_state::difference(&rehearsal.end, &end) {
-            bail!("{}: the end differs: {difference}", told());
-        }
-        Ok(())
-    }
-
-    /// Plays an act in which the operator is lost after every single change, one after another, each time over a broken connection.
-    /// Returns how often it was lost.
-    ///
-    /// # Errors
-    /// When the cluster does not come to rest, or not at the rehearsed end.
-    pub async fn lose_always(&self, world: World, act: &Act, rehearsal: &Rehearsal) -> anyhow::Result<u64> {
-        let mut embedded = Embedded::within(world, Rules::cluster_wide(self.rules.clone()));
-        let subject = Subject { namespace: &rehearsal.namespace, name: &rehearsal.name };
-        let generation = match act {
-            Act::Create(resource) => embedded.apply(resource).await?["metadata"]["generation"].as_i64().unwrap_or_default(),
-            Act::Version(version) => embedded.set_version(subject.namespace, subject.name, version).await?,
-        };
-        let mut lost = 0;
-        loop {
-            embedded.start_operator();
-            embedded.ledger.cut_after(Some(1));
-            let ledger = Arc::clone(&embedded.ledger);
-            tokio::select! {
-                () = ledger.cut() => lost += 1,
-                rested = async {
-                    settle(&embedded, subject, generation).await?;
-                    tokio::time::sleep(REST).await;
-                    anyhow::Ok(())
-                } => {
-                    rested.with_context(|| format!("having lost the operator {lost} times"))?;
-                    break;
-                }
-            }
-            anyhow::ensure!(lost < 10_000, "the operator never gets further");
-        }
-        let end = end_state::of(&embedded.world());
-        match end_state::difference(&rehearsal.end, &end) {
-            Some(difference) => bail!("having lost the operator {lost} times the end differs: {difference}"),
-            None => Ok(lost),
-        }
+    fn stage(&self, world: World) -> Embedded {
+        Embedded::within(world, Rules::cluster_wide(self.rules.clone()))
     }
 }
 
@@ -175,8 +152,27 @@ impl Rehearsal {
 
     /// Each change in a few words, with the status that stood right after it.
     pub fn told(&self) -> impl Iterator<Item = (&str, StarRocksClusterStatus)> {
-        let subject = Subject { namespace: &self.namespace, name: &self.name };
-        self.points.iter().map(move |point| (point.what.as_str(), status(&point.world, subject)))
+        let changes = self.marks.iter().zip(&self.points);
+        changes.map(move |(mark, point)| (mark.what.as_str(), status(&point.after.look(), self.subject())))
+    }
+
+    /// The world at the end.
+    pub fn world(&self) -> World {
+        self.world.copy()
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { namespace: &self.namespace, name: &self.name }
+    }
+
+    /// Waits until the cluster rests and compares its end with that of the rehearsal.
+    async fn arrive(&self, embedded: &Embedded) -> anyhow::Result<()> {
+        settle(embedded, self.subject(), self.generation).await?;
+        tokio::time::sleep(REST).await;
+        match end_state::difference(&self.end, &end_state::of(&embedded.world())) {
+            Some(difference) => bail!("the end differs: {difference}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -207,12 +203,29 @@ pub fn resource(version: &str, [frontends, backends, compute_nodes]: [u32; 3]) -
 /// The cluster of `resource`.
 pub const SUBJECT: Subject<'static> = Subject { namespace: "prod", name: "kube" };
 
-fn witness(embedded: &Embedded) -> Arc<Mutex<Vec<Point>>> {
+/// Does what the user does; returns the generation of the resource afterwards.
+async fn begin_act(embedded: &Embedded, Subject { namespace, name }: Subject<'_>, act: &Act) -> anyhow::Result<i64> {
+    match act {
+        Act::Create(resource) => Ok(embedded.apply(resource).await?["metadata"]["generation"].as_i64().unwrap_or_default()),
+        Act::Version(version) => embedded.set_version(namespace, name, version).await,
+    }
+}
+
+/// Copies the world before and after every change from now on.
+fn witness(embedded: &Embedded) -> Arc<Mutex<Vec<(String, Point)>>> {
     let (world, points) = (embedded.shared_world(), Arc::new(Mutex::new(Vec::new())));
     let kept = Arc::clone(&points);
-    embedded.ledger.witness(Some(Box::new(move |what| {
-        let world = world.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        kept.lock().unwrap_or_else(PoisonError::into_inner).push(Point { what: what.to_owned(), world });
+    let mut former = None;
+    embedded.ledger.witness(Some(Box::new(move |stage, what| {
+        let copy = world.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (stage, former.take()) {
+            (Stage::Before, _) => former = Some(copy),
+            (Stage::After, Some(before)) => {
+                let point = Point { before: Kept::new(before), after: Kept::new(copy) };
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push((what.to_owned(), point));
+            }
+            (Stage::After, None) => {}
+        }
     })));
     points
 }

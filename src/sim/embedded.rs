@@ -190,7 +190,7 @@ impl Embedded {
         if let Some(operator) = self.operator.take() {
             operator.lose();
         }
-        self.ledger.cut_after(None);
+        self.ledger.strike(None);
     }
 
     /// Stops the operator in good order and waits for its end.

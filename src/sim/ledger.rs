@@ -1,4 +1,4 @@
-//! Counts what a client asks of the embedded API and of StarRocks, and cuts it off after the n-th change; never changes an answer otherwise.
+//! Counts what a client asks of the embedded API and of StarRocks, and lets the n-th change go wrong; never changes an answer otherwise.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::kube::{ApiError, Gatekeeper, RequestInfo, Verdict};
 
-/// What one client did, and the wire that can be cut under it.
+/// What one client did, and what goes wrong with one of its changes.
 #[derive(Default)]
 pub struct Ledger {
     user: String,
@@ -17,8 +17,29 @@ pub struct Ledger {
     obstacle: Mutex<Option<Obstacle>>,
 }
 
-/// Told of every change right after it was made, in a few words.
-pub type Witness = Box<dyn FnMut(&str) + Send>;
+/// Told of every change right before and right after it is carried out: an SQL text, or an API request in a few words and, afterwards,
+/// with the code of its answer.
+pub type Witness = Box<dyn FnMut(Stage, &str) + Send>;
+
+/// When a witness is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing has changed yet.
+    Before,
+    /// The change is made, and nobody has heard of it.
+    After,
+}
+
+/// How a change goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strike {
+    /// It is carried out, and the client is lost before it hears of it: nothing of it gets through any more.
+    ClientLost,
+    /// It is carried out and the answer never comes; the client goes on.
+    AnswerLost,
+    /// It never arrives; the client goes on.
+    RequestLost,
+}
 
 /// What becomes of an API request of the client; `None` lets it pass.
 pub type Obstacle = Box<dyn Fn(&RequestInfo) -> Option<Verdict> + Send>;
@@ -27,7 +48,9 @@ pub type Obstacle = Box<dyn Fn(&RequestInfo) -> Option<Verdict> + Send>;
 struct State {
     tally: Tally,
     refused: Vec<String>,
-    changes_left: Option<u64>,
+    /// Which change from now on goes wrong, from 1, and how.
+    strike: Option<(u64, Strike)>,
+    struck: Option<String>,
     cut: bool,
 }
 
@@ -74,9 +97,9 @@ impl Tally {
 pub enum Passage {
     /// It is executed and answered.
     Open,
-    /// It is executed and never answered: the client was lost at that moment.
-    ExecutedUnheard,
-    /// It never arrives.
+    /// It goes wrong.
+    Struck(Strike),
+    /// The client is lost, and nothing of it arrives.
     Cut,
 }
 
@@ -96,11 +119,10 @@ impl Ledger {
         self.lock().refused.clone()
     }
 
-    /// Cuts the wire right after the `changes`-th change from now on (0: not at all), and mends a cut one.
-    pub fn cut_after(&self, changes: Option<u64>) {
+    /// Lets the `change`-th change from now on (from 1) go wrong, or none; a lost client is forgotten.
+    pub fn strike(&self, strike: Option<(u64, Strike)>) {
         let mut state = self.lock();
-        state.changes_left = changes;
-        state.cut = false;
+        (state.strike, state.struck, state.cut) = (strike, None, false);
     }
 
     /// Has every change witnessed from now on, those of leases and events aside; `None` ends it.
@@ -113,18 +135,18 @@ impl Ledger {
         *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = obstacle;
     }
 
-    fn tell_witness(&self, what: &str) {
+    fn tell_witness(&self, stage: Stage, what: &str) {
         if let Some(witness) = self.witness.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            witness(what);
+            witness(stage, what);
         }
     }
 
-    /// Waits until the wire is cut.
-    pub async fn cut(&self) {
+    /// Waits until a change has gone wrong; returns which.
+    pub async fn struck(&self) -> String {
         loop {
             let notified = self.tripped.notified();
-            if self.lock().cut {
-                return;
+            if let Some(what) = self.lock().struck.clone() {
+                return what;
             }
             notified.await;
         }
@@ -132,24 +154,26 @@ impl Ledger {
 
     /// Records an SQL text on its way to a frontend.
     pub fn sql(&self, text: &str) -> Passage {
-        let mut state = self.lock();
-        if state.cut {
-            return Passage::Cut;
-        }
         let words = first_words(text);
-        if is_query(&words) {
-            state.tally.queries += 1;
-            return Passage::Open;
+        {
+            let mut state = self.lock();
+            if state.cut {
+                return Passage::Cut;
+            }
+            if is_query(&words) {
+                state.tally.queries += 1;
+                return Passage::Open;
+            }
+            *state.tally.statements.entry(words).or_default() += 1;
         }
-        *state.tally.statements.entry(words).or_default() += 1;
-        if self.count_down(&mut state) { Passage::ExecutedUnheard } else { Passage::Open }
+        self.tell_witness(Stage::Before, text);
+        self.count_down(text).map_or(Passage::Open, Passage::Struck)
     }
 
     /// Records that an SQL text was executed.
     pub fn sql_done(&self, text: &str) {
-        let words = first_words(text);
-        if !is_query(&words) {
-            self.tell_witness(&words);
+        if !is_query(&first_words(text)) {
+            self.tell_witness(Stage::After, text);
         }
     }
 
@@ -160,16 +184,20 @@ impl Ledger {
         !state.cut
     }
 
-    fn count_down(&self, state: &mut State) -> bool {
-        let Some(left) = state.changes_left.as_mut() else { return false };
-        *left = left.saturating_sub(1);
-        if *left > 0 {
-            return false;
+    /// Counts a change; how it goes wrong, if it does.
+    fn count_down(&self, what: &str) -> Option<Strike> {
+        let mut state = self.lock();
+        let (left, strike) = state.strike?;
+        if left > 1 {
+            state.strike = Some((left - 1, strike));
+            return None;
         }
-        state.changes_left = None;
-        state.cut = true;
+        state.strike = None;
+        state.struck = Some(what.to_owned());
+        state.cut = strike == Strike::ClientLost;
+        drop(state);
         self.tripped.notify_waiters();
-        true
+        Some(strike)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -182,8 +210,7 @@ impl Gatekeeper for Ledger {
         if request.user != self.user {
             return Verdict::Proceed;
         }
-        let mut state = self.lock();
-        if state.cut {
+        if self.lock().cut {
             return Verdict::Hang;
         }
         if let Some(obstacle) = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
@@ -191,7 +218,16 @@ impl Gatekeeper for Ledger {
         {
             return verdict;
         }
-        if is_counted(request) && self.count_down(&mut state) { Verdict::LoseReply } else { Verdict::Proceed }
+        if !is_counted(request) {
+            return Verdict::Proceed;
+        }
+        let what = format!("{} {}", kind_of(request), request.name);
+        self.tell_witness(Stage::Before, &what);
+        match self.count_down(&what) {
+            None => Verdict::Proceed,
+            Some(Strike::ClientLost | Strike::AnswerLost) => Verdict::LoseReply,
+            Some(Strike::RequestLost) => Verdict::Disconnect,
+        }
     }
 
     fn after(&self, request: &RequestInfo, code: u16, _refusal: Option<&ApiError>) {
@@ -199,8 +235,7 @@ impl Gatekeeper for Ledger {
             return;
         }
         let mut state = self.lock();
-        let slash = if request.subresource.is_empty() { "" } else { "/" };
-        let what = format!("{} {}{slash}{}", request.verb, request.resource, request.subresource);
+        let what = kind_of(request);
         if code == 403 {
             state.refused.push(what.clone());
         }
@@ -208,9 +243,14 @@ impl Gatekeeper for Ledger {
         *side.entry(what.clone()).or_default() += 1;
         drop(state);
         if is_counted(request) {
-            self.tell_witness(&format!("{what} {}: {code}", request.name));
+            self.tell_witness(Stage::After, &format!("{what} {}: {code}", request.name));
         }
     }
+}
+
+fn kind_of(request: &RequestInfo) -> String {
+    let slash = if request.subresource.is_empty() { "" } else { "/" };
+    format!("{} {}{slash}{}", request.verb, request.resource, request.subresource)
 }
 
 /// Leases and events are no part of a cluster's life; a crash after one of them would only repeat others.
@@ -243,16 +283,41 @@ fn first_words(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const IMAGE: &str = "ALTER SYSTEM CREATE IMAGE";
+
     #[test]
-    fn the_wire_is_cut_after_the_change_that_was_named() {
+    fn a_client_is_lost_with_the_change_that_was_named() {
         let ledger = Ledger::new("operator");
-        ledger.cut_after(Some(2));
+        ledger.strike(Some((2, Strike::ClientLost)));
         assert_eq!(ledger.sql("SHOW FRONTENDS"), Passage::Open);
-        assert_eq!(ledger.sql("ALTER SYSTEM CREATE IMAGE"), Passage::Open);
-        assert_eq!(ledger.sql("ALTER SYSTEM CREATE IMAGE"), Passage::ExecutedUnheard);
+        assert_eq!(ledger.sql(IMAGE), Passage::Open);
+        assert_eq!(ledger.sql(IMAGE), Passage::Struck(Strike::ClientLost));
         assert_eq!(ledger.sql("SHOW FRONTENDS"), Passage::Cut);
-        ledger.cut_after(None);
+        ledger.strike(None);
         assert_eq!(ledger.sql("SHOW FRONTENDS"), Passage::Open);
-        assert_eq!(ledger.tally().statements.get("ALTER SYSTEM CREATE IMAGE"), Some(&2));
+        assert_eq!(ledger.tally().statements.get(IMAGE), Some(&2));
+    }
+
+    #[test]
+    fn a_client_whose_answer_or_request_was_lost_goes_on() {
+        for strike in [Strike::AnswerLost, Strike::RequestLost] {
+            let ledger = Ledger::new("operator");
+            ledger.strike(Some((1, strike)));
+            assert_eq!(ledger.sql(IMAGE), Passage::Struck(strike));
+            assert_eq!(ledger.sql("SHOW FRONTENDS"), Passage::Open);
+            assert_eq!(ledger.sql(IMAGE), Passage::Open);
+        }
+    }
+
+    #[test]
+    fn a_witness_is_told_before_and_after_a_change_and_of_no_question() {
+        let (ledger, told) = (Ledger::new("operator"), Arc::new(Mutex::new(Vec::new())));
+        let kept = Arc::clone(&told);
+        ledger.witness(Some(Box::new(move |stage, what| kept.lock().unwrap().push((stage, what.to_owned())))));
+        for sql in ["SHOW FRONTENDS", IMAGE] {
+            ledger.sql(sql);
+            ledger.sql_done(sql);
+        }
+        assert_eq!(*told.lock().unwrap(), [(Stage::Before, IMAGE.to_owned()), (Stage::After, IMAGE.to_owned())]);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::ledger::{Ledger, Passage};
+use super::ledger::{Ledger, Passage, Strike};
 use super::runtime::HttpReply;
 use super::starrocks::{Login as SimulatedLogin, SqlReply};
 use super::world::World;
@@ -54,15 +54,22 @@ impl Voice {
 impl StarRocks for Voice {
     async fn query(&self, at: &SqlEndpoint, login: &Login, sql: &str) -> Result<Rows, SqlError> {
         let passage = self.ledger.sql(sql);
-        if passage == Passage::Cut {
-            return pending().await;
+        match passage {
+            Passage::Cut => return pending().await,
+            Passage::Struck(Strike::RequestLost) => return Err(SqlError::Refused),
+            Passage::Open | Passage::Struck(Strike::ClientLost | Strike::AnswerLost) => {}
         }
         let Ok(ip) = at.host.parse::<IpAddr>() else { return Err(SqlError::Refused) };
         let login = SimulatedLogin { user: login.user.clone(), password: login.password.clone() };
         let reply = self.world().query(ip, at.port, &login, sql);
         self.ledger.sql_done(sql);
-        if passage == Passage::ExecutedUnheard {
-            return pending().await;
+        match passage {
+            Passage::Open => {}
+            Passage::Struck(Strike::AnswerLost) => {
+                self.wait(STATEMENT_TIMEOUT, STATEMENT_TIMEOUT).await;
+                return Err(SqlError::TimedOut);
+            }
+            Passage::Struck(Strike::ClientLost | Strike::RequestLost) | Passage::Cut => return pending().await,
         }
         match reply {
             SqlReply::Rows { columns, rows, after } if self.wait(after, STATEMENT_TIMEOUT).await => Ok(Rows { columns, rows }),

@@ -9,7 +9,7 @@ fn progress_never_goes_backwards_and_is_told_a_few_times_for_each_restart() {
     play(async {
         let empty = props().empty_world(1, SUBJECT.namespace).await.expect("a world");
         let created = props().rehearse(empty, SUBJECT, &Act::Create(resource("3.3.14", [3, 3, 2]))).await.expect("a creation");
-        let mut world = created.world.clone();
+        let mut world = created.world();
         world.seed_tables(SUBJECT.namespace, 3);
         let upgraded = props().rehearse(world, SUBJECT, &Act::Version("3.5.20".to_owned())).await.expect("an upgrade");
         let operations: Vec<_> = upgraded.told().filter_map(|(_, status)| status.operation).collect();
