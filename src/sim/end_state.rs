@@ -12,7 +12,7 @@ const FLEETING: [&str; 3] = ["Event", "Lease", "CustomResourceDefinition"];
 const COMPARED: [&str; 7] =
     ["StarRocksCluster", "ConfigMap", "Service", "StatefulSet", "Deployment", "HorizontalPodAutoscaler", "PersistentVolumeClaim"];
 /// Fields whose value depends on when something happened or on chance.
-const ACCIDENTAL: [&str; 13] = [
+const ACCIDENTAL: [&str; 15] = [
     "lastTransitionTime",
     "since",
     "startedAt",
@@ -25,6 +25,9 @@ const ACCIDENTAL: [&str; 13] = [
     "nodePort",
     "healthCheckNodePort",
     "pv.kubernetes.io/bind-completed",
+    // Where the scheduler put a pod.
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
     // It covers the UID of the owner.
     "starrocks.com/applied-hash",
 ];
@@ -77,12 +80,14 @@ fn compared(kind: &str, object: &Value) -> Value {
 
 fn pod(object: &Value) -> Value {
     let statuses = object["status"]["containerStatuses"].as_array();
-    json!({
-        "labels": object["metadata"]["labels"],
-        "images": object["spec"]["containers"].as_array().into_iter().flatten().map(|container| &container["image"]).collect::<Vec<_>>(),
-        "restarts": statuses.into_iter().flatten().map(|status| &status["restartCount"]).collect::<Vec<_>>(),
-        "ready": statuses.into_iter().flatten().all(|status| status["ready"] == true),
-    })
+    let mut kept = json!({
+     "labels": object["metadata"]["labels"],
+     "images": object["spec"]["containers"].as_array().into_iter().flatten().map(|container| &container["image"]).collect::<Vec<_>>(),
+     "restarts": statuses.into_iter().flatten().map(|status| &status["restartCount"]).collect::<Vec<_>>(),
+     "ready": statuses.into_iter().flatten().all(|status| status["ready"] == true),
+    });
+    strip(&mut kept);
+    kept
 }
 
 /// What StarRocks and the laboratory's books say.
