@@ -1,7 +1,7 @@
 # Verbs of the project. Everything here works on a fresh machine with Rust and the package registries.
 CARGO ?= cargo
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ simulate: ## 1,000 seeded runs with faults
 
 e2e: ## The operator against a real and the embedded control plane with simulated nodes; needs Go the first time
 	tests/e2e/run
+
+e2e-oldest: ## Same objects and the smallest example on the oldest Kubernetes that is supported; builds it the first time
+	KUBERNETES_VERSION=v1.33 tests/e2e/run --world real 10-same-api 20-minimal
+
+crash-points: ## Every API write and SQL statement of creations and two-hop upgrades goes wrong in every way
+	$(CARGO) run --config profile.dev.opt-level=1 -- simulate --crash-points
 
 cluster: ## Leave a real control plane with nodes and the operator running, to work in by hand
 	tests/e2e/cluster up
