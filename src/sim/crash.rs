@@ -177,6 +177,7 @@ impl Rehearsal {
 }
 
 /// A StarRocksCluster called `kube` in the namespace `prod`, with persistent frontends and backends; a section of 0 nodes is left out.
+/// With one backend every table has a single replica, which is consented to.
 pub fn resource(version: &str, [frontends, backends, compute_nodes]: [u32; 3]) -> Value {
     let volumes = |component: &str, directory: &str| json!([{"name": format!("{component}-{directory}"), "mountPath": format!("/opt/starrocks/{component}/{directory}"), "storageSize": "10Gi"}]);
     let limits = json!({"cpu": 4, "memory": "8Gi"});
@@ -185,6 +186,9 @@ pub fn resource(version: &str, [frontends, backends, compute_nodes]: [u32; 3]) -
         "starRocksFeSpec": {"replicas": frontends, "limits": limits, "requests": limits, "storageVolumes": volumes("fe", "meta")},
     });
     let mut add = |field: &str, section: Value| spec.as_object_mut().map(|fields| fields.insert(field.to_owned(), section));
+    if backends == 1 {
+        add("upgradePolicy", json!({"consents": ["SingleReplicaTables"]}));
+    }
     if backends > 0 {
         let section = json!({"replicas": backends, "limits": limits, "requests": limits, "storageVolumes": volumes("be", "storage")});
         add("starRocksBeSpec", section);

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tokio::time::sleep;
 
 use super::{Act, Props, Rehearsal, begin_act};
 use crate::sim::ledger::Strike;
@@ -11,6 +13,8 @@ use crate::sim::world::World;
 
 /// Changes that are told when it gets nowhere.
 const TOLD: usize = 12;
+/// No container is back earlier than after this long.
+const RESTART: Duration = Duration::from_secs(1);
 
 impl Props {
     /// Plays an act in which the operator is lost after every single change, one after another, each time over a broken connection.
@@ -31,6 +35,7 @@ impl Props {
                     lost += 1;
                     last.truncate(TOLD - 1);
                     last.push_front(what);
+                    sleep(RESTART).await;
                 }
                 arrived = rehearsal.arrive(&embedded) => {
                     arrived.with_context(|| format!("having lost the operator {lost} times"))?;
