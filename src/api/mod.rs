@@ -20,6 +20,7 @@ mod service;
 mod status;
 mod storage;
 mod upgrade;
+mod warehouse;
 mod words;
 
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use service::{ServicePort, ServiceSpec};
 pub use status::{CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, StarRocksClusterStatus};
 pub use storage::{ConfigMapInfo, MountInfo, StorageVolume};
 pub use upgrade::{Consent, Credentials, UpgradePolicy};
+pub use warehouse::{StarRocksWarehouse, StarRocksWarehouseSpec, StarRocksWarehouseStatus, WarehouseTemplate};

@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::api::StarRocksCluster;
+use crate::api::{StarRocksCluster, StarRocksWarehouse};
 use crate::yaml::{self, YamlError};
 
 #[cfg(test)]
@@ -26,10 +26,16 @@ pub fn starrocks_clusters() -> CustomResourceDefinition {
     finished(StarRocksCluster::crd())
 }
 
+/// The CRD of StarRocksWarehouse.
+#[must_use]
+pub fn starrocks_warehouses() -> CustomResourceDefinition {
+    finished(StarRocksWarehouse::crd())
+}
+
 /// Every CRD, in the order in which they are printed.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![starrocks_clusters()]
+    vec![starrocks_clusters(), starrocks_warehouses()]
 }
 
 /// Every CRD as one YAML stream, ready for `kubectl apply`.
@@ -37,13 +43,17 @@ pub fn all() -> Vec<CustomResourceDefinition> {
 /// # Errors
 /// When the YAML crate cannot print a value, which no CRD contains.
 pub fn crds_yaml() -> Result<String, YamlError> {
-    let mut text = String::new();
-    for crd in all() {
-        text.push_str("---\n");
-        text.push_str(&yaml::to_string(&crd)?);
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
+    all().iter().map(crd_yaml).collect()
+}
+
+/// One CRD as a YAML document that begins with its separator.
+///
+/// # Errors
+/// When the YAML crate cannot print a value, which no CRD contains.
+pub fn crd_yaml(crd: &CustomResourceDefinition) -> Result<String, YamlError> {
+    let mut text = format!("---\n{}", yaml::to_string(crd)?);
+    if !text.ends_with('\n') {
+        text.push('\n');
     }
     Ok(text)
 }
@@ -76,6 +86,7 @@ fn origin_below(field: &str, parent: Origin) -> Origin {
         | "claims"
         | "cnEnvVars"
         | "csi"
+        | "envVars"
         | "feEnvVars"
         | "hostAliases"
         | "hostPath"
@@ -101,6 +112,8 @@ fn required_in(field: &str) -> &'static [&'static str] {
     match field {
         "status" | "starRocksFeStatus" | "starRocksBeStatus" | "starRocksCnStatus" | "starRocksFeProxyStatus" => &["phase"],
         "autoScalingPolicy" => &["maxReplicas"],
+        // Of a warehouse; a cluster's spec has no such fields.
+        "spec" => &["starRocksCluster", "template"],
         "storageVolumes" => &["mountPath", "name"],
         "conditions" => &["lastTransitionTime", "message", "reason", "status", "type"],
         "credentials" => &["secretName"],

@@ -6,11 +6,22 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const UPSTREAM: &str = include_str!("../../../tests/data/starrockscluster-v1.11.5.fields.tsv");
+/// Fields of upstream's two kinds, and how many they are.
+const CLUSTER: (&str, usize) = (include_str!("../../../tests/data/starrockscluster-v1.11.5.fields.tsv"), 2554);
+const WAREHOUSE: (&str, usize) = (include_str!("../../../tests/data/starrockswarehouse-v1.11.5.fields.tsv"), 830);
 const CLIENT_SIDE_APPLY_LIMIT: usize = 262_144;
 
 fn root() -> JSONSchemaProps {
-    starrocks_clusters().spec.versions.remove(0).schema.unwrap().open_api_v3_schema.unwrap()
+    schema_of(starrocks_clusters())
+}
+
+fn schema_of(mut crd: CustomResourceDefinition) -> JSONSchemaProps {
+    crd.spec.versions.remove(0).schema.unwrap().open_api_v3_schema.unwrap()
+}
+
+/// Both kinds with what upstream says about them.
+fn kinds() -> [(JSONSchemaProps, (&'static str, usize)); 2] {
+    [(root(), CLUSTER), (schema_of(starrocks_warehouses()), WAREHOUSE)]
 }
 
 /// Every field of a schema by its path, in the notation of the field table; with whether its parent requires it.
@@ -69,8 +80,8 @@ fn constraints_of(column: &str) -> Constraints {
     constraints
 }
 
-fn upstream() -> BTreeMap<String, (String, Constraints)> {
-    UPSTREAM
+fn upstream(table: &str) -> BTreeMap<String, (String, Constraints)> {
+    table
         .lines()
         .map(|line| {
             let mut columns = line.split('\t');
@@ -102,47 +113,53 @@ fn our_constraints(schema: &JSONSchemaProps, required: bool) -> Constraints {
 
 #[test]
 fn every_upstream_field_is_there_with_its_type_and_exactly_its_constraints() {
-    let ours = fields(&root());
-    let theirs = upstream();
-    assert_eq!(theirs.len(), 2554);
-    let mut faults = Vec::new();
-    for (path, (kind, constraints)) in &theirs {
-        let Some((schema, required)) = ours.get(path) else {
-            faults.push(format!("{path} is missing"));
-            continue;
-        };
-        if &type_of(schema) != kind {
-            faults.push(format!("{path} is {} and should be {kind}", type_of(schema)));
+    for (root, (table, count)) in kinds() {
+        let ours = fields(&root);
+        let theirs = upstream(table);
+        assert_eq!(theirs.len(), count);
+        let mut faults = Vec::new();
+        for (path, (kind, constraints)) in &theirs {
+            let Some((schema, required)) = ours.get(path) else {
+                faults.push(format!("{path} is missing"));
+                continue;
+            };
+            if &type_of(schema) != kind {
+                faults.push(format!("{path} is {} and should be {kind}", type_of(schema)));
+            }
+            let mut mine = our_constraints(schema, *required);
+            // Kubernetes 1.33 may have dropped a requirement that 0.26 had; never the other way.
+            mine.required |= constraints.required;
+            if &mine != constraints {
+                faults.push(format!("{path} has {mine:?} and should have {constraints:?}"));
+            }
         }
-        let mut mine = our_constraints(schema, *required);
-        // Kubernetes 1.33 may have dropped a requirement that 0.26 had; never the other way.
-        mine.required |= constraints.required;
-        if &mine != constraints {
-            faults.push(format!("{path} has {mine:?} and should have {constraints:?}"));
-        }
+        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
 fn no_added_field_is_required_of_an_object_that_upstream_admits() {
-    let theirs = upstream();
     let parent = |path: &str| path.rsplit_once('.').map(|(parent, _)| parent.to_owned()).unwrap_or_default();
-    let tightened: Vec<_> = fields(&root())
-        .into_iter()
-        .filter(|(path, (_, required))| {
-            *required && !theirs.get(path).is_some_and(|(_, upstream)| upstream.required) && theirs.contains_key(&parent(path))
-        })
-        .map(|(path, _)| path)
-        .collect();
-    assert_eq!(tightened, Vec::<String>::new());
-    assert_eq!(root().required, None);
+    for (root, (table, _)) in kinds() {
+        let theirs = upstream(table);
+        let tightened: Vec<_> = fields(&root)
+            .into_iter()
+            .filter(|(path, (_, required))| {
+                *required && !theirs.get(path).is_some_and(|(_, upstream)| upstream.required) && theirs.contains_key(&parent(path))
+            })
+            .map(|(path, _)| path)
+            .collect();
+        assert_eq!(tightened, Vec::<String>::new());
+        assert_eq!(root.required, None);
+    }
 }
 
 #[test]
 fn the_crd_fits_into_the_annotation_of_client_side_apply_with_a_third_to_spare() {
-    let size = serde_json::to_string(&starrocks_clusters()).unwrap().len();
-    assert!(size < CLIENT_SIDE_APPLY_LIMIT * 2 / 3, "the CRD has {size} bytes");
+    for crd in all() {
+        let size = serde_json::to_string(&crd).unwrap().len();
+        assert!(size < CLIENT_SIDE_APPLY_LIMIT * 2 / 3, "the CRD has {size} bytes");
+    }
 }
 
 #[test]
@@ -166,6 +183,28 @@ fn the_crd_has_the_identity_scale_paths_and_columns_that_upstream_has() {
     );
     let columns: Vec<_> = version["additionalPrinterColumns"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(columns, ["Phase", "FeStatus", "BeStatus", "CnStatus", "FeProxyStatus"]);
+}
+
+#[test]
+fn warehouses_have_the_identity_scale_paths_and_columns_that_upstream_has() {
+    let crd = serde_json::to_value(starrocks_warehouses()).unwrap();
+    assert_eq!(crd["metadata"]["name"], "starrockswarehouses.starrocks.com");
+    assert_eq!(
+        crd["spec"]["names"],
+        json!({"kind": "StarRocksWarehouse", "plural": "starrockswarehouses", "singular": "starrockswarehouse", "shortNames": ["warehouses"]})
+    );
+    let version = &crd["spec"]["versions"][0];
+    assert_eq!(
+        version["subresources"],
+        json!({"status": {}, "scale": {
+            "specReplicasPath": ".spec.template.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        }})
+    );
+    let columns: Vec<_> =
+        version["additionalPrinterColumns"].as_array().unwrap().iter().map(|c| (c["name"].clone(), c["jsonPath"].clone())).collect();
+    assert_eq!(columns, [(json!("status"), json!(".status.phase")), (json!("reason"), json!(".status.reason"))]);
 }
 
 #[test]
@@ -205,10 +244,11 @@ fn the_schema_is_structural() {
         }
     }
     let mut faults = Vec::new();
-    let root = root();
-    check("the root", &root, &mut faults);
-    for (path, (schema, _)) in fields(&root) {
-        check(&path, &schema, &mut faults);
+    for (root, _) in kinds() {
+        check("the root", &root, &mut faults);
+        for (path, (schema, _)) in fields(&root) {
+            check(&path, &schema, &mut faults);
+        }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
@@ -216,6 +256,7 @@ fn the_schema_is_structural() {
 #[test]
 fn our_fields_are_described_and_embedded_kubernetes_types_are_not() {
     let ours = fields(&root());
+    let warehouses = fields(&schema_of(starrocks_warehouses()));
     let is_item = |path: &str| path.ends_with("[]") || path.ends_with("{}");
     let embedded = |path: &str| {
         let mut names: Vec<_> = path.split('.').map(|name| name.trim_end_matches("[]").trim_end_matches("{}")).collect();
@@ -226,6 +267,7 @@ fn our_fields_are_described_and_embedded_kubernetes_types_are_not() {
     };
     let wrong: Vec<_> = ours
         .iter()
+        .chain(&warehouses)
         .filter(|(path, (schema, _))| schema.description.is_some() != (!embedded(path) && !is_item(path)))
         .map(|(path, _)| path)
         .collect();
@@ -275,13 +317,24 @@ fn parsed(resource: &Value) -> Result<StarRocksCluster, serde_json::Error> {
     serde_json::from_value(resource.clone())
 }
 
+/// A resource of one of the two kinds as it is written again after it was read.
+fn back(resource: &Value, is_warehouse: bool) -> Result<Value, serde_json::Error> {
+    if is_warehouse {
+        serde_json::to_value(serde_json::from_value::<StarRocksWarehouse>(resource.clone())?)
+    } else {
+        serde_json::to_value(parsed(resource)?)
+    }
+}
+
 #[test]
 fn every_field_of_the_schema_survives_a_round_trip_whatever_an_int_or_string_holds() {
     for number in [json!("8"), json!(5_000_000_000_i64), json!(-1_i64 << 40)] {
-        let (given, expected) = full(&root(), &number);
-        let back = serde_json::to_value(parsed(&given).unwrap()).unwrap();
-        for part in ["spec", "status"] {
-            assert_eq!(back[part], expected[part], "{part} with {number}");
+        for (root, (_, count)) in kinds() {
+            let (given, expected) = full(&root, &number);
+            let back = back(&given, count == WAREHOUSE.1).unwrap();
+            for part in ["spec", "status"] {
+                assert_eq!(back[part], expected[part], "{part} with {number}");
+            }
         }
     }
     let (given, _) = full(&root(), &json!(8));
@@ -290,7 +343,7 @@ fn every_field_of_the_schema_survives_a_round_trip_whatever_an_int_or_string_hol
 
 #[test]
 fn an_explicit_null_is_read_as_not_given_at_every_field() {
-    fn nulls(schema: &JSONSchemaProps, wrap: &dyn Fn(Value) -> Value, depth: usize) {
+    fn nulls(schema: &JSONSchemaProps, wrap: &dyn Fn(Value) -> Value, warehouse: bool, depth: usize) {
         if depth > 9 {
             return;
         }
@@ -298,22 +351,24 @@ fn an_explicit_null_is_read_as_not_given_at_every_field() {
             let wrapped = |value: Value| wrap(json!({ name.as_str(): value }));
             if depth > 0 {
                 let resource = wrapped(Value::Null);
-                assert!(parsed(&resource).is_ok(), "{resource}: {}", parsed(&resource).unwrap_err());
+                let read = back(&resource, warehouse);
+                assert!(read.is_ok(), "{resource}: {}", read.unwrap_err());
             }
-            nulls(property, &wrapped, depth + 1);
+            nulls(property, &wrapped, warehouse, depth + 1);
             if let Some(JSONSchemaPropsOrArray::Schema(items)) = &property.items {
-                nulls(items, &|value| wrapped(json!([value])), depth + 1);
+                nulls(items, &|value| wrapped(json!([value])), warehouse, depth + 1);
             }
         }
     }
-    nulls(&root(), &|value| value, 0);
+    for (root, (_, count)) in kinds() {
+        nulls(&root, &|value| value, count == WAREHOUSE.1, 0);
+    }
 }
 
 #[test]
 fn the_yaml_text_is_the_definition_again_when_it_is_read() {
     let text = crds_yaml().unwrap();
     assert!(text.starts_with("---\n"));
-    let read: Value = crate::yaml::from_str(&text).unwrap();
-    let read: CustomResourceDefinition = serde_json::from_value(read).unwrap();
-    assert_eq!(read, starrocks_clusters());
+    let read = crate::yaml::documents(&text).unwrap().into_iter().map(|document| serde_json::from_value(document).unwrap());
+    assert_eq!(read.collect::<Vec<CustomResourceDefinition>>(), all());
 }
