@@ -368,7 +368,7 @@ fn the_proxy_follows_its_configuration_but_is_not_restarted_to_begin_with_it() {
         let deployment = objects.iter().find(|object| object.kind() == ObjectKind::Deployment).unwrap().to_json();
         deployment.pointer("/spec/template/metadata/annotations").cloned()
     };
-    let annotation = pods(&observed).expect("a new proxy carries the hash of its configuration");
+    assert_eq!(pods(&observed), None, "the template of a new proxy is that of the Go operator");
     let put = |observed: &mut Observed, kind: ObjectKind, change: &dyn Fn(&mut Value)| {
         let object = build::objects(&cluster).into_iter().find(|object| object.kind() == kind).unwrap();
         let mut body = object.to_json();
@@ -376,18 +376,25 @@ fn the_proxy_follows_its_configuration_but_is_not_restarted_to_begin_with_it() {
         let live = LiveObject { uid: "u".into(), resource_version: "1".into(), ownership: Ownership::Ours, deleting: false, body };
         observed.objects.entry(kind).or_default().insert(object.key().name, live);
     };
-    // Taken over from the former operator: its own text, no annotation of ours anywhere.
-    put(&mut observed, ObjectKind::Deployment, &|_| {});
+    // Taken over from the Go operator: its own text, no annotation of ours anywhere.
+    put(&mut observed, ObjectKind::Deployment, &|body| body["metadata"]["annotations"] = json!({}));
     put(&mut observed, ObjectKind::ConfigMap, &|body| {
         body["data"]["nginx.conf"] = json!("another text");
         body["metadata"]["annotations"] = json!({});
     });
     assert_eq!(pods(&observed), None);
+    // Written by us once; the Deployment remembers with what.
+    let written = build::follow_proxy_config(build::objects(&cluster), &observed);
+    let written = written.iter().find(|object| object.kind() == ObjectKind::Deployment).unwrap().to_json();
+    put(&mut observed, ObjectKind::Deployment, &|body| *body = written.clone());
     put(&mut observed, ObjectKind::ConfigMap, &|_| {});
     assert_eq!(pods(&observed), None, "written once, nothing changed");
-    put(&mut observed, ObjectKind::ConfigMap, &|body| body["data"]["nginx.conf"] = json!("an older text of ours"));
-    assert_eq!(pods(&observed), Some(annotation.clone()), "changed now");
-    put(&mut observed, ObjectKind::ConfigMap, &|_| {});
+    // The ConfigMap is changed already: an operator that died between the two must still restart the proxy.
+    put(&mut observed, ObjectKind::Deployment, &|body| {
+        *body = written.clone();
+        body["metadata"]["annotations"]["starrocks.com/proxy-config-hash"] = json!("of an older text of ours");
+    });
+    let annotation = pods(&observed).expect("changed now");
     put(&mut observed, ObjectKind::Deployment, &|body| body["spec"]["template"]["metadata"]["annotations"] = annotation.clone());
     assert_eq!(pods(&observed), Some(annotation.clone()), "and it stays");
 }

@@ -20,7 +20,7 @@ pub struct StorageVolume {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<String>,
 
-    /// Size of the claim, such as 100Gi, or the limit of an emptyDir. `0Gi` leaves this volume out.
+    /// Size of the claim, such as 100Gi. `0Gi` leaves this volume out, whatever it is made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"(^0|([0-9]*l[.])?[0-9]+((M|G|T|E|P)i))$"))]
     pub storage_size: Option<String>,
@@ -40,6 +40,10 @@ pub struct StorageVolume {
     /// Inline volume of a CSI driver; for the class `csi`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub csi: Option<CSIVolumeSource>,
+
+    /// The claim is made with each pod and goes with it, for a cache or for spilled data. Default false: claims outlive pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<bool>,
 
     /// Mount the volume read-only. Default false.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -215,6 +215,9 @@ fn volume(volume: &mut Value) {
     for source in ["configMap", "secret", "downwardAPI", "projected"] {
         volume.get_mut(source).into_iter().for_each(|source| default(source, "defaultMode", json!(420)));
     }
+    if let Some(claim) = volume.pointer_mut("/ephemeral/volumeClaimTemplate") {
+        with_spec(claim, |spec| default(spec, "volumeMode", json!("Filesystem")));
+    }
 }
 
 fn container(container: &mut Value) {

@@ -2,13 +2,14 @@
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector};
 
+use super::unique;
 use super::volumes::CONF_MOUNT_ROOT;
 use crate::model::Component;
 use crate::model::cluster::{Cluster, Workload};
 
 /// The user's variables, then those that the image's entrypoint reads, except for names that are taken or switched off.
 pub(super) fn variables(cluster: &Cluster, workload: &Workload) -> Vec<EnvVar> {
-    let mut variables = workload.env.clone();
+    let mut variables = unique::variables(&workload.env);
     for variable in defaults(cluster, workload.component) {
         let is_taken = variables.iter().any(|taken| taken.name == variable.name);
         if !is_taken && !cluster.conventions.unsupported_env.contains(&variable.name) {

@@ -17,6 +17,7 @@ mod proxy_config;
 mod recovery;
 mod services;
 mod stateful_set;
+mod unique;
 mod volumes;
 
 pub use annotate::{hash, stamped, stamped_stateful_set};

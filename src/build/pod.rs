@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::metadata::{some_list, some_map};
 use super::probes::{self, RUNNING_FAILURES, STARTUP_FAILURES};
-use super::{env, lifecycle, volumes};
+use super::{env, lifecycle, unique, volumes};
 use crate::model::Component;
 use crate::model::cluster::{Cluster, ComponentSpec, LoadSpec, Workload, given};
 use crate::model::component::STARROCKS_ROOT;
@@ -44,11 +44,11 @@ pub(super) fn template(cluster: &Cluster, workload: &Workload, image: &Image) ->
     let mut main = container(cluster, workload, image);
     main.volume_mounts = some_list(&mounts);
     let spec = PodSpec {
-        init_containers: some_list(init_containers),
-        containers: std::iter::once(main).chain(sidecars.iter().cloned()).collect(),
+        init_containers: some_list(&unique::containers(init_containers)),
+        containers: std::iter::once(main).chain(unique::containers(sidecars)).collect(),
         volumes: some_list(&volumes),
         termination_grace_period_seconds: Some(termination_grace_period_seconds.unwrap_or(GRACE_SECONDS)),
-        host_aliases: some_list(host_aliases),
+        host_aliases: some_list(&unique::hosts(host_aliases)),
         security_context: Some(PodSecurityContext {
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
             fs_group: is_true(*run_as_non_root).then_some(STARROCKS_ID),
@@ -106,7 +106,7 @@ pub(super) fn pod(load: &LoadSpec) -> PodSpec {
         affinity: affinity.clone(),
         topology_spread_constraints: some_list(topology_spread_constraints),
         tolerations: some_list(tolerations),
-        image_pull_secrets: some_list(image_pull_secrets),
+        image_pull_secrets: some_list(&unique::secrets(image_pull_secrets)),
         node_selector: some_map(node_selector),
         scheduler_name: given(scheduler_name).map(str::to_owned),
         share_process_namespace: *share_process_namespace,

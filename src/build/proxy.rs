@@ -16,28 +16,30 @@ use crate::model::{Component, LiveObject, Object, ObjectKind, Observed};
 const NGINX_ID: i64 = 101;
 const CONFIG_DIRECTORY: &str = "/etc/nginx";
 
-/// Annotation on the proxy's pods: the hash of the configuration they were started with, which nginx reads only once.
+/// Annotation with the hash of the proxy's configuration, which nginx reads only once: on the Deployment from the beginning, on its pods
+/// from the first change on.
 const CONFIG_ANNOTATION: &str = "starrocks.com/proxy-config-hash";
 
 /// `objects` with the proxy's pods following its configuration: when that changes, they are replaced.
 ///
-/// Pods that were started by the former operator do not carry the annotation that does this, and must not be replaced to get
-/// it. They get it with the first change of the configuration after this operator has written it once.
+/// A pod template is that of the Go operator until the configuration changes for the first time after this operator wrote it: pods must
+/// not be replaced only to be able to follow. Until then the Deployment itself remembers the hash, so that a change is never missed.
 pub fn follow_proxy_config(objects: Vec<Object>, observed: &Observed) -> Vec<Object> {
     let config = objects.iter().find_map(|object| match object {
-        Object::ConfigMap(config) => Some((config.metadata.name.clone().unwrap_or_default(), json!(config.data))),
+        Object::ConfigMap(config) => Some(json!(config.data)),
         Object::Service(_) | Object::StatefulSet(_) | Object::Deployment(_) | Object::HorizontalPodAutoscaler(_) => None,
     });
-    let Some((config_name, data)) = config else { return objects };
+    let Some(data) = config else { return objects };
     let config_hash = annotate::digest(&data);
-    let live_config = observed.object(ObjectKind::ConfigMap, &config_name);
-    let changes = live_config.is_some_and(|live| live.applied_hash().is_some() && live.body.get("data") != Some(&data));
     let follow = |object: Object| match object {
         Object::Deployment(mut deployment) => {
             let live = observed.object(ObjectKind::Deployment, deployment.metadata.name.as_deref().unwrap_or_default());
-            if live.is_none_or(|live| changes || is_following(live)) {
+            let is_following = |live: &LiveObject| annotation(live, "/spec/template/metadata/annotations").is_some();
+            let has_changed = |live: &LiveObject| annotation(live, "/metadata/annotations").is_some_and(|former| former != config_hash);
+            if live.is_some_and(|live| is_following(live) || has_changed(live)) {
                 annotate_pods(&mut deployment, &config_hash);
             }
+            deployment.metadata.annotations.get_or_insert_default().insert(CONFIG_ANNOTATION.to_owned(), config_hash.clone());
             stamped(Object::Deployment(deployment))
         }
         Object::ConfigMap(_) | Object::Service(_) | Object::StatefulSet(_) | Object::HorizontalPodAutoscaler(_) => object,
@@ -45,8 +47,9 @@ pub fn follow_proxy_config(objects: Vec<Object>, observed: &Observed) -> Vec<Obj
     objects.into_iter().map(follow).collect()
 }
 
-fn is_following(live: &LiveObject) -> bool {
-    live.body.pointer("/spec/template/metadata/annotations").is_some_and(|annotations| annotations.get(CONFIG_ANNOTATION).is_some())
+/// The hash that a live Deployment carries at a place.
+fn annotation<'a>(live: &'a LiveObject, place: &str) -> Option<&'a str> {
+    live.body.pointer(place)?.get(CONFIG_ANNOTATION)?.as_str()
 }
 
 fn annotate_pods(deployment: &mut Deployment, config_hash: &str) {

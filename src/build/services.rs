@@ -49,7 +49,10 @@ fn external(cluster: &Cluster, component: Component, ports: &[NamedPort], writte
     } = written.unwrap_or(&absent);
     let kind = given(service_type).unwrap_or("ClusterIP");
     let mut metadata = metadata::owned(cluster, component.service_name(&cluster.name), component.object_labels(&cluster.name));
-    metadata.labels.get_or_insert_default().extend(labels.clone());
+    // By these two the operator finds its objects again, so they are not the user's to change.
+    let mut all = labels.clone();
+    all.extend(metadata.labels.take().unwrap_or_default());
+    metadata.labels = Some(all);
     metadata.annotations = some_map(annotations);
     Service {
         metadata,

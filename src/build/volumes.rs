@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimVolumeSource,
-    SecretVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, EphemeralVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimTemplate, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::model::cluster::{Conventions, MountInfo, StorageVolume, VolumeSource, Workload, given};
@@ -42,6 +43,10 @@ impl Mounts {
             match source {
                 VolumeSource::Claim { .. } => {
                     volume.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource { claim_name: name.clone(), read_only: None });
+                }
+                VolumeSource::Ephemeral { storage_class, size } => {
+                    let template = PersistentVolumeClaimTemplate { metadata: None, spec: claim_spec(storage_class.as_ref(), size) };
+                    volume.ephemeral = Some(EphemeralVolumeSource { volume_claim_template: Some(template) });
                 }
                 VolumeSource::EmptyDir => volume.empty_dir = Some(EmptyDirVolumeSource::default()),
                 VolumeSource::HostPath(path) => volume.host_path = Some(path.clone()),
@@ -87,20 +92,24 @@ pub(super) fn claims(volumes: &[StorageVolume]) -> Vec<PersistentVolumeClaim> {
     let claim = |volume: &StorageVolume| match &volume.source {
         VolumeSource::Claim { storage_class, size } => Some(PersistentVolumeClaim {
             metadata: ObjectMeta { name: Some(volume.name.clone()), ..ObjectMeta::default() },
-            spec: Some(PersistentVolumeClaimSpec {
-                access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-                storage_class_name: storage_class.clone(),
-                resources: Some(VolumeResourceRequirements {
-                    requests: Some(BTreeMap::from([("storage".to_owned(), size.clone())])),
-                    limits: None,
-                }),
-                ..PersistentVolumeClaimSpec::default()
-            }),
+            spec: Some(claim_spec(storage_class.as_ref(), size)),
             status: None,
         }),
-        VolumeSource::EmptyDir | VolumeSource::HostPath(_) | VolumeSource::Csi(_) => None,
+        VolumeSource::Ephemeral { .. } | VolumeSource::EmptyDir | VolumeSource::HostPath(_) | VolumeSource::Csi(_) => None,
     };
     volumes.iter().filter_map(claim).collect()
+}
+
+fn claim_spec(storage_class: Option<&String>, size: &Quantity) -> PersistentVolumeClaimSpec {
+    PersistentVolumeClaimSpec {
+        access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+        storage_class_name: storage_class.cloned(),
+        resources: Some(VolumeResourceRequirements {
+            requests: Some(BTreeMap::from([("storage".to_owned(), size.clone())])),
+            limits: None,
+        }),
+        ..PersistentVolumeClaimSpec::default()
+    }
 }
 
 fn parts(mount: &MountInfo) -> Option<(&str, &str, Option<&str>)> {

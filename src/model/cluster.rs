@@ -117,6 +117,13 @@ pub enum VolumeSource {
         /// Size as written, a proven quantity above zero.
         size: Quantity,
     },
+    /// A claim that is made with the pod and goes with it.
+    Ephemeral {
+        /// Storage class as written; `None` for the cluster's default.
+        storage_class: Option<String>,
+        /// Size as written, a proven quantity above zero.
+        size: Quantity,
+    },
     /// A directory that lives and dies with the pod.
     EmptyDir,
     /// A directory of the node.
@@ -131,7 +138,7 @@ impl StorageVolume {
         match self.source {
             VolumeSource::Claim { .. } | VolumeSource::HostPath(_) => true,
             // Inline CSI volumes are ephemeral by definition: they are made and removed with the pod.
-            VolumeSource::EmptyDir | VolumeSource::Csi(_) => false,
+            VolumeSource::EmptyDir | VolumeSource::Ephemeral { .. } | VolumeSource::Csi(_) => false,
         }
     }
 }

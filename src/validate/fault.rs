@@ -71,7 +71,7 @@ rules! {
     CredentialsSecret = "SR-3022", "credentials name a Secret";
     Container = "SR-3023", "containers have names and mount what exists";
     Word = "SR-3024", "a word is one that Kubernetes knows";
-    Environment = "SR-3025", "environment variables have names, each once";
+    Environment = "SR-3025", "environment variables have names";
     Seconds = "SR-3026", "durations are zero or more";
     InstallationRoot = "SR-3027", "STARROCKS_ROOT is an absolute path written out";
     FewFrontends = "SR-3501", "an odd number of frontends, three or more, survives the loss of one";
@@ -81,7 +81,7 @@ rules! {
     UnprovenImage = "SR-3505", "the release of an image can be read from its tag";
     ConfigurationUnread = "SR-3506", "the configuration was read";
     IgnoredField = "SR-3507", "a field has an effect";
-    SmallSize = "SR-3508", "a size below one unit was dropped by the former operator";
+    SmallSize = "SR-3508", "a volume whose size begins with 0 was dropped by the Go operator";
     NoComputation = "SR-3509", "a cluster needs backends or compute nodes to answer queries";
 }
 

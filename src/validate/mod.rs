@@ -54,11 +54,11 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         findings.advise(Rule::IgnoredField, "spec.serviceAccount", "was never read; set serviceAccount of a component");
     }
     let version = image::declared_version(given(version), &mut findings);
-    let around = Surroundings { version, references, conventions };
+    let around = Surroundings { cluster: &name, version, references, conventions };
     let frontend = frontend(&resource.spec, &around, &mut findings);
     let backend = star_rocks_be_spec.as_ref().map(|spec| backend(spec, &around, &mut findings));
     let compute_node = star_rocks_cn_spec.as_ref().map(|spec| compute_node(spec, &around, &mut findings));
-    let proxy = star_rocks_fe_proxy_spec.as_ref().map(|spec| proxy(spec, &mut findings));
+    let proxy = star_rocks_fe_proxy_spec.as_ref().map(|spec| proxy(&name, spec, &mut findings));
     let run_mode = frontend.as_ref().map_or(RunMode::SharedNothing, |frontend| run_mode(frontend, &mut findings));
     if let (Some(backend), RunMode::SharedNothing) = (&backend, run_mode) {
         section::advise_data(BACKEND, backend, &mut findings);
@@ -147,7 +147,7 @@ fn compute_node(spec: &CnSpec, around: &Surroundings<'_>, findings: &mut Finding
     section::workload(&section, around, findings)
 }
 
-fn proxy(spec: &FeProxySpec, findings: &mut Findings) -> Proxy {
+fn proxy(cluster: &str, spec: &FeProxySpec, findings: &mut Findings) -> Proxy {
     let FeProxySpec { load, resolver } = spec;
     let volumes = storage::volumes(PROXY, &load.storage_volumes, findings);
     storage::check_volumes(PROXY, &volumes, findings);
@@ -158,7 +158,7 @@ fn proxy(spec: &FeProxySpec, findings: &mut Findings) -> Proxy {
         findings.fault(Rule::Word, format!("{PROXY}.resolver"), "no name of a DNS server holds such characters", way_out);
     }
     section::advise_proxy(PROXY, load, &volumes, findings);
-    let replicas = section::load(Component::FrontendProxy, PROXY, load, &Ports::of_proxy(), findings);
+    let replicas = section::load(Component::FrontendProxy, cluster, PROXY, load, &Ports::of_proxy(), findings);
     // An image that is only a tag comes from charts with an empty repository.
     let image = given(&load.image).filter(|image| !image.starts_with(':')).unwrap_or("nginx:1.24.0").to_owned();
     Proxy { replicas, image, volumes, spec: spec.clone() }

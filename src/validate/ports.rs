@@ -18,7 +18,12 @@ pub(super) fn ports(component: Component, config: &BTreeMap<String, String>, fie
             arrow_flight: reader.arrow_flight(),
         },
         Component::Backend | Component::ComputeNode => Ports::Backend {
-            thrift: reader.port(&["thrift_port", "be_port"], 9060),
+            // `thrift_port` is a word of compute nodes only, where it wins.
+            thrift: if component == Component::ComputeNode {
+                reader.first(&["thrift_port", "be_port"], 9060)
+            } else {
+                reader.port(&["be_port"], 9060)
+            },
             webserver: reader.port(&["webserver_port", "be_http_port"], 8040),
             heartbeat: reader.port(&["heartbeat_service_port"], 9050),
             brpc: reader.port(&["brpc_port"], 8060),
@@ -47,7 +52,7 @@ impl Reader<'_> {
     fn port(&mut self, names: &[&'static str], default: u16) -> u16 {
         let mut found: Option<(&'static str, u16)> = None;
         for name in names {
-            let Some(text) = self.config.get(*name) else { continue };
+            let Some(text) = self.config.get(*name).filter(|text| !self.is_off(name, names, text)) else { continue };
             let Some(port) = text.parse::<u16>().ok().filter(|port| *port > 0) else {
                 self.unreadable(name, text);
                 continue;
@@ -66,6 +71,20 @@ impl Reader<'_> {
         let (name, port) = found.unwrap_or((names.first().copied().unwrap_or_default(), default));
         self.take(name, port);
         port
+    }
+
+    /// The first of `names` that is set, or the default; the others do not count.
+    fn first(&mut self, names: &[&'static str], default: u16) -> u16 {
+        let set = |name: &&&'static str| self.config.get(**name).is_some_and(|text| !self.is_off(name, names, text));
+        match names.iter().find(set) {
+            Some(name) => self.port(&[name], default),
+            None => self.port(&[names.last().copied().unwrap_or_default()], default),
+        }
+    }
+
+    /// Of a word that has another behind it, 0 is StarRocks' own default and means that the other counts.
+    fn is_off(&self, name: &str, names: &[&'static str], text: &str) -> bool {
+        names.last() != Some(&name) && text == "0"
     }
 
     /// `arrow_flight_port` has no default that is open: StarRocks takes -1 for off.
@@ -130,6 +149,22 @@ mod tests {
         assert_eq!(ports, Ports::Backend { thrift: 9061, webserver: 8041, heartbeat: 9050, brpc: 8060, arrow_flight: Some(9419) });
         assert!(faults.is_empty());
         assert_eq!(read(Component::Frontend, &[("arrow_flight_port", "-1")]).1, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_word_that_only_compute_nodes_know_wins_there_and_counts_nowhere_else() {
+        let thrift = |component, pairs: &[(&str, &str)]| match read(component, pairs) {
+            (Ports::Backend { thrift, .. }, faults) if faults.is_empty() => Some(thrift),
+            _ => None,
+        };
+        let both = [("thrift_port", "9061"), ("be_port", "9062")];
+        assert_eq!(thrift(Component::ComputeNode, &both), Some(9061));
+        assert_eq!(thrift(Component::Backend, &both), Some(9062));
+        assert_eq!(thrift(Component::Backend, &[("thrift_port", "9061")]), Some(9060));
+        assert_eq!(thrift(Component::ComputeNode, &[("thrift_port", "0"), ("be_port", "9062")]), Some(9062), "0 is not set");
+        assert_eq!(thrift(Component::ComputeNode, &[("thrift_port", "0")]), Some(9060));
+        assert_eq!(read(Component::Backend, &[("webserver_port", "0")]).1, Vec::<&str>::new());
+        assert_eq!(read(Component::Backend, &[("webserver_port", "0"), ("be_http_port", "0")]).1, ["SR-3014"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::words::{is_word, not_negative, one_of};
 use super::{image, ports, service, storage};
 use crate::api::{AutoScalingPolicy, ComponentSpec, HpaPolicy, LoadSpec};
 use crate::model::cluster::{Conventions, StorageVolume, VolumeSource, Workload, given};
-use crate::model::component::{COMPONENT_LABEL, OWNER_LABEL, STARROCKS_ROOT};
+use crate::model::component::STARROCKS_ROOT;
 use crate::model::ports::NamedPort;
 use crate::model::{Amount, Component};
 use crate::release::Version;
@@ -34,6 +34,8 @@ pub(super) struct Section<'a> {
 
 /// What a section is judged by beside itself.
 pub(super) struct Surroundings<'a> {
+    /// Name of the cluster.
+    pub cluster: &'a str,
     pub version: Option<Version>,
     pub references: &'a References,
     pub conventions: &'a Conventions,
@@ -68,7 +70,7 @@ pub(super) fn workload(section: &Section<'_>, around: &Surroundings<'_>, finding
     let conf_mount = conf_config_map.as_deref().map(|name| (name, format!("/etc/starrocks/{}/conf", component.label())));
     let names = storage::check_mounts(path, spec, &volumes, conf_mount, around.conventions, findings);
     check_component(section, &names, findings);
-    let replicas = load(component, path, &spec.load, &ports.of_service(component), findings);
+    let replicas = load(component, around.cluster, path, &spec.load, &ports.of_service(component), findings);
     if let Some(policy) = autoscaling {
         check_autoscaling(path, policy, findings);
     }
@@ -108,8 +110,8 @@ fn check_env(path: &str, env_field: &str, env: &[EnvVar], findings: &mut Finding
         if variable.name.is_empty() {
             findings.fault(Rule::Environment, field, "an environment variable needs a name", "Write the name, or take the entry away");
         } else if !seen.insert(&variable.name) {
-            let found = format!("{} is set twice", variable.name);
-            findings.fault(Rule::Environment, field, found, "Take the earlier one away: only the last one reaches the process");
+            let message = format!("{} is set twice, and the last value is the one that reaches the process", variable.name);
+            findings.advise(Rule::IgnoredField, field, message);
         }
     }
 }
@@ -243,7 +245,14 @@ fn check_autoscaling(path: &str, policy: &AutoScalingPolicy, findings: &mut Find
 }
 
 /// The fields that all components share. Returns the wanted replicas.
-pub(super) fn load(component: Component, path: &str, load: &LoadSpec, service_ports: &[NamedPort], findings: &mut Findings) -> u32 {
+pub(super) fn load(
+    component: Component,
+    cluster: &str,
+    path: &str,
+    load: &LoadSpec,
+    service_ports: &[NamedPort],
+    findings: &mut Findings,
+) -> u32 {
     let LoadSpec {
         // The image, the volumes and the configuration have rules of their own.
         image: _,
@@ -275,8 +284,8 @@ pub(super) fn load(component: Component, path: &str, load: &LoadSpec, service_po
     not_negative(format!("{path}.livenessProbeFailureSeconds"), liveness_probe_failure_seconds.map(i64::from), findings);
     not_negative(format!("{path}.readinessProbeFailureSeconds"), readiness_probe_failure_seconds.map(i64::from), findings);
     check_resources(component, path, limits, requests, findings);
-    for label in [COMPONENT_LABEL, OWNER_LABEL] {
-        if pod_labels.contains_key(label) {
+    for (label, value) in component.pod_labels(cluster) {
+        if pod_labels.get(&label).is_some_and(|written| *written != value) {
             let found = format!("the label {label} selects the pods and is the operator's");
             findings.fault(Rule::ReservedLabel, format!("{path}.podLabels"), found, "Use another label");
         }

@@ -39,13 +39,27 @@ pub(super) fn check(path: &str, service: &ServiceSpec, offered: &[NamedPort], fi
     for label in [COMPONENT_LABEL, OWNER_LABEL] {
         if labels.contains_key(label) {
             let found = format!("the label {label} is how the operator finds its objects");
-            findings.fault(Rule::ReservedLabel, format!("{path}.labels"), found, "Use another label");
+            findings.advise(Rule::IgnoredField, format!("{path}.labels"), format!("{found}, so its own value stays"));
         }
     }
     for (index, port) in ports.iter().enumerate() {
-        check_port(&format!("{path}.ports[{index}]"), port, offered, is_external, findings);
+        let is_chosen = offered.iter().any(|offered| chosen(ports, offered).is_some_and(|chosen| std::ptr::eq(chosen, port)));
+        if is_chosen {
+            check_port(&format!("{path}.ports[{index}]"), port, is_external, findings);
+        } else {
+            let names: Vec<_> = offered.iter().map(|offered| format!("{} ({})", offered.name, offered.port)).collect();
+            let message =
+                format!("changes no port: there are {}, each taken by the first entry with its containerPort or name", names.join(", "));
+            findings.advise(Rule::IgnoredField, format!("{path}.ports[{index}]"), message);
+        }
     }
     check_collisions(path, ports, offered, findings);
+}
+
+/// The entry that a port is changed by: the first with its number in the container, else the first with its name.
+fn chosen<'a>(written: &'a [ServicePort], offered: &NamedPort) -> Option<&'a ServicePort> {
+    let by_number = written.iter().find(|written| written.container_port == Some(i32::from(offered.port)));
+    by_number.or_else(|| written.iter().find(|written| given(&written.name) == Some(offered.name)))
 }
 
 /// Kubernetes refuses a Service with the same port, or node port, twice.
@@ -53,8 +67,7 @@ fn check_collisions(path: &str, written: &[ServicePort], offered: &[NamedPort], 
     let mut taken: BTreeMap<(&str, i32), &str> = BTreeMap::new();
     for offered in offered {
         let number = i32::from(offered.port);
-        let by_number = written.iter().find(|written| written.container_port == Some(number));
-        let written = by_number.or_else(|| written.iter().find(|written| given(&written.name) == Some(offered.name)));
+        let written = chosen(written, offered);
         let not_zero = |number: Option<i32>| number.filter(|number| *number != 0);
         let port = written.and_then(|written| not_zero(written.port)).unwrap_or(number);
         let node_port = written.and_then(|written| not_zero(written.node_port));
@@ -67,8 +80,8 @@ fn check_collisions(path: &str, written: &[ServicePort], offered: &[NamedPort], 
     }
 }
 
-fn check_port(path: &str, written: &ServicePort, offered: &[NamedPort], is_external: bool, findings: &mut Findings) {
-    let ServicePort { name, port, container_port, node_port } = written;
+fn check_port(path: &str, written: &ServicePort, is_external: bool, findings: &mut Findings) {
+    let ServicePort { name: _, port, container_port, node_port } = written;
     for (field, number) in [("port", port), ("containerPort", container_port), ("nodePort", node_port)] {
         if number.is_some_and(|number| !(0..=65535).contains(&number)) {
             let found = format!("{} is no port", number.unwrap_or_default());
@@ -82,10 +95,5 @@ fn check_port(path: &str, written: &ServicePort, offered: &[NamedPort], is_exter
             "a Service without type NodePort or LoadBalancer has no node ports",
             "Set type to NodePort, or take nodePort away",
         );
-    }
-    let matches = |offered: &NamedPort| given(name) == Some(offered.name) || *container_port == Some(i32::from(offered.port));
-    if !offered.iter().any(matches) {
-        let names: Vec<_> = offered.iter().map(|offered| format!("{} ({})", offered.name, offered.port)).collect();
-        findings.advise(Rule::IgnoredField, path, format!("matches no port by name or containerPort; there are {}", names.join(", ")));
     }
 }

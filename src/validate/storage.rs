@@ -16,27 +16,25 @@ pub(super) fn volumes(path: &str, written: &[api::StorageVolume], findings: &mut
 }
 
 fn one(path: &str, written: &api::StorageVolume, findings: &mut Findings) -> Option<StorageVolume> {
-    let api::StorageVolume { name, storage_class_name, storage_size, mount_path, sub_path, host_path, csi, read_only } = written;
+    let api::StorageVolume { name, storage_class_name, storage_size, mount_path, sub_path, host_path, csi, ephemeral, read_only } = written;
     let size = given(storage_size);
     let amount = size.map(Amount::parse);
     if amount.flatten().is_some_and(Amount::is_zero) {
         return None;
     }
-    if let (Some(text), Some(None)) = (size, amount) {
-        findings.fault(
-            Rule::StorageSize,
-            format!("{path}.storageSize"),
-            format!("{text:?} is no quantity"),
-            "Write a number and a unit, for example 100Gi; 0Gi leaves the volume out",
+    if let Some(text) = size.filter(|text| text.starts_with('0')) {
+        let message = format!(
+            "{text} is taken as a size; the Go operator dropped every volume whose size begins with 0, so a StatefulSet made by it has no such volume"
         );
+        findings.advise(Rule::SmallSize, format!("{path}.storageSize"), message);
     }
     check_name_and_path(path, name, mount_path, findings);
     let class = given(storage_class_name);
     let source = if class.is_some_and(|class| is_word(class, "emptyDir")) {
         VolumeSource::EmptyDir
-    } else if class.is_some_and(|class| is_word(class, "hostPath")) || (class.is_none() && host_path.is_some()) {
+    } else if class.is_some_and(|class| is_word(class, "hostPath")) || (storage_class_name.is_none() && host_path.is_some()) {
         host_path_source(path, host_path.clone(), findings)?
-    } else if class.is_some_and(|class| is_word(class, "csi")) || (class.is_none() && csi.is_some()) {
+    } else if class.is_some_and(|class| is_word(class, "csi")) || (storage_class_name.is_none() && csi.is_some()) {
         csi_source(path, csi.clone(), findings)?
     } else {
         if host_path.is_some() || csi.is_some() {
@@ -44,8 +42,11 @@ fn one(path: &str, written: &api::StorageVolume, findings: &mut Findings) -> Opt
             findings.advise(Rule::IgnoredField, path, message);
         }
         // An empty class is Kubernetes' word for "no dynamic provisioning" and differs from none.
-        claim(path, storage_class_name.clone(), size, findings)?
+        claim(path, storage_class_name.clone(), size, ephemeral.unwrap_or(false), findings)?
     };
+    if *ephemeral == Some(true) && !matches!(source, VolumeSource::Ephemeral { .. }) {
+        findings.advise(Rule::IgnoredField, format!("{path}.ephemeral"), "only a claim can be made with each pod; this volume is none");
+    }
     Some(StorageVolume {
         name: name.clone(),
         mount_path: mount_path.clone(),
@@ -108,26 +109,24 @@ fn csi_source(path: &str, written: Option<k8s_openapi::api::core::v1::CSIVolumeS
     }
 }
 
-fn claim(path: &str, storage_class: Option<String>, size: Option<&str>, findings: &mut Findings) -> Option<VolumeSource> {
+fn claim(path: &str, storage_class: Option<String>, size: Option<&str>, ephemeral: bool, findings: &mut Findings) -> Option<VolumeSource> {
     let field = format!("{path}.storageSize");
     let way_out = "Write the size of the claim, for example 100Gi, or storageClassName: emptyDir for a volume that dies with the pod";
     let Some(text) = size else {
         findings.fault(Rule::StorageSize, field, "a claim needs a size", way_out);
         return None;
     };
-    // What cannot be read was reported before.
-    let amount = Amount::parse(text)?;
+    let Some(amount) = Amount::parse(text) else {
+        let way_out = "Write a number and a unit, for example 100Gi; 0Gi leaves the volume out";
+        findings.fault(Rule::StorageSize, field, format!("{text:?} is no quantity"), way_out);
+        return None;
+    };
     if amount.is_negative() {
         findings.fault(Rule::StorageSize, field, format!("{text} is below zero"), way_out);
         return None;
     }
-    if text.starts_with('0') {
-        let message = format!(
-            "{text} is taken as a size; the former operator dropped every size that begins with 0, so a StatefulSet made by it has no such claim and keeps none"
-        );
-        findings.advise(Rule::SmallSize, field, message);
-    }
-    Some(VolumeSource::Claim { storage_class, size: Quantity(text.to_owned()) })
+    let size = Quantity(text.to_owned());
+    Some(if ephemeral { VolumeSource::Ephemeral { storage_class, size } } else { VolumeSource::Claim { storage_class, size } })
 }
 
 /// Adds the volumes that a component gets although nobody asked: writable directories for metadata or data, and for logs.

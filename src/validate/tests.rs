@@ -252,7 +252,6 @@ fn services_are_those_that_kubernetes_accepts() {
     assert_eq!(service(json!({"ports": [{"name": "query", "port": 8030}, {"name": "http", "port": 9030}]})), Vec::<&str>::new());
     let twice = json!({"type": "NodePort", "ports": [{"name": "query", "nodePort": 30030}, {"name": "http", "nodePort": 30030}]});
     assert_eq!(service(twice), ["SR-3019"]);
-    assert_eq!(service(json!({"labels": {"app.kubernetes.io/component": "x"}})), ["SR-3020"]);
     assert!(service(json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "loadBalancerIP": "192.0.2.1"})).is_empty());
     assert!(service(json!({"type": "", "ports": [], "annotations": {}})).is_empty(), "empty is the same as absent");
     assert_eq!(
@@ -267,6 +266,35 @@ fn labels_that_select_pods_cannot_be_taken() {
 }
 
 #[test]
+fn what_the_go_operator_acted_on_is_accepted_with_an_advice() {
+    let accepted = |pointer: &str, value: Value| advice(&with(pointer, value)).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    // Charts add TZ to whatever the user writes.
+    let twice = json!([{"name": "TZ", "value": "UTC"}, {"name": "TZ", "value": "Asia/Shanghai"}]);
+    assert_eq!(accepted("/starRocksBeSpec/beEnvVars", twice), ["SR-3507"]);
+    assert!(accepted("/starRocksBeSpec/podLabels", json!({"app.kubernetes.io/component": "be"})).is_empty(), "as it is anyway");
+    assert_eq!(accepted("/starRocksBeSpec/service", json!({"labels": {"app.kubernetes.io/component": "x"}})), ["SR-3507"]);
+    let nobody = json!({"ports": [{"name": "nobody", "port": 1, "nodePort": 31000}, {"name": "brpc"}, {"name": "brpc", "nodePort": 1}]});
+    assert_eq!(accepted("/starRocksBeSpec/service", nobody).len(), 2, "entries that change no port are told and not judged");
+    let sized = |class: &str, size: &str| {
+        json!([{"name": "be-data", "mountPath": "/opt/starrocks/be/storage", "storageSize": "10Gi"},
+            {"name": "tmp", "mountPath": "/tmp", "storageClassName": class, "storageSize": size}])
+    };
+    assert!(accepted("/starRocksBeSpec/storageVolumes", sized("emptyDir", "abc10Gi")).is_empty(), "nobody reads the size of an emptyDir");
+    assert_eq!(codes(&with("/starRocksBeSpec/storageVolumes", sized("standard", "abc10Gi"))), ["SR-3006"]);
+}
+
+#[test]
+fn an_ephemeral_claim_is_made_with_the_pod_and_never_mistaken_for_lasting_storage() {
+    let volume = json!([{"name": "be-data", "mountPath": "/opt/starrocks/be/storage", "storageSize": "10Gi", "ephemeral": true}]);
+    let spec = with("/starRocksBeSpec/storageVolumes", volume);
+    let cluster = judged(&spec, &References::default()).unwrap();
+    assert!(matches!(cluster.backend.unwrap().volumes[0].source, VolumeSource::Ephemeral { .. }));
+    assert!(advice(&spec).contains(&("SR-3503", "spec.starRocksBeSpec.storageVolumes".to_owned())));
+    let odd = json!([{"name": "be-data", "mountPath": "/opt/starrocks/be/storage", "storageClassName": "emptyDir", "ephemeral": true}]);
+    assert!(advice(&with("/starRocksBeSpec/storageVolumes", odd)).iter().any(|(code, _)| *code == "SR-3507"));
+}
+
+#[test]
 fn words_numbers_and_names_are_checked_before_kubernetes_does() {
     assert_eq!(codes(&with("/starRocksBeSpec/podManagementPolicy", json!("parallel"))), ["SR-3024"]);
     assert_eq!(codes(&with("/starRocksBeSpec/updateStrategy", json!({"rollingUpdate": {"maxUnavailable": "0%"}}))), ["SR-3018"]);
@@ -274,7 +302,7 @@ fn words_numbers_and_names_are_checked_before_kubernetes_does() {
         codes(&with("/starRocksBeSpec/updateStrategy", json!({"type": "OnDelete", "rollingUpdate": {"maxUnavailable": 0}}))).is_empty()
     );
     assert_eq!(codes(&with("/starRocksBeSpec/livenessProbeFailureSeconds", json!(-5))), ["SR-3026"]);
-    assert_eq!(codes(&with("/starRocksBeSpec/beEnvVars", json!([{"name": "A"}, {"name": "A"}]))), ["SR-3025"]);
+    assert_eq!(codes(&with("/starRocksBeSpec/beEnvVars", json!([{"name": ""}]))), ["SR-3025"]);
     assert_eq!(codes(&with("/starRocksBeSpec/sidecars", json!([{"name": "be"}]))), ["SR-3009"]);
     assert_eq!(
         codes(&with("/starRocksBeSpec/sidecars", json!([{"name": "s", "volumeMounts": [{"name": "be-logs", "mountPath": "/l"}]}]))),
