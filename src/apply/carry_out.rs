@@ -9,7 +9,7 @@ use super::objects;
 use super::report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
 use super::statements::{self, Done};
 use super::status::publish_status;
-use crate::model::{Decision, Notice, Object, ObjectKey, Observed, Silence, Statement, Step, Timestamp};
+use crate::model::{Decision, Notice, Object, ObjectKey, ObjectKind, Observed, Silence, Statement, Step, Timestamp};
 use crate::starrocks::{Login, SqlEndpoint, StarRocks};
 
 /// What carrying out needs beside the decision.
@@ -44,7 +44,7 @@ pub async fn apply(context: &Context, target: &Target, observed: &Observed, deci
     let mut report = Report::default();
     write_status(context, target, observed, decision, &mut report).await?;
     for step in &decision.steps {
-        if report.failures.iter().any(|failure| step.rests_on(&failure.step)) {
+        if report.failures.iter().any(|failure| step.rests_on(&failure.step) || is_made_in_vain(observed, step, &failure.step)) {
             report.held_back += 1;
             continue;
         }
@@ -72,6 +72,14 @@ async fn write_status(
         report.written.push(Written { kind: None, name: name.clone(), resource_version });
     }
     Ok(())
+}
+
+/// New nodes find each other by Services: without one of them they would only crash. A workload that exists can be changed all the same.
+fn is_made_in_vain(observed: &Observed, step: &Step, failed: &Step) -> bool {
+    let Step::Apply(object) = step else { return false };
+    let ObjectKey { kind, name } = object.key();
+    let is_workload = matches!(kind, ObjectKind::StatefulSet | ObjectKind::Deployment);
+    is_workload && observed.object(kind, &name).is_none() && matches!(failed, Step::Apply(Object::Service(_)))
 }
 
 async fn take(context: &Context, target: &Target, observed: &Observed, step: &Step, report: &mut Report) -> Result<(), StepError> {

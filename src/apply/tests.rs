@@ -167,6 +167,22 @@ async fn a_failed_template_holds_back_the_restart_but_not_other_objects() {
 }
 
 #[tokio::test]
+async fn a_failed_service_holds_back_new_nodes_and_not_a_change_of_those_that_exist() {
+    let answer = |request: &Recorded| match (request.method.as_str(), request.path.ends_with("/c-fe-service")) {
+        ("GET", _) => failure(404, "NotFound"),
+        (_, true) => failure(422, "Invalid"),
+        _ => fine(request),
+    };
+    for (observed, expected) in [(Observed::empty(now()), 1), (observed(), 0)] {
+        let (context, requests, _) = context(answer, FakeStarRocks::default());
+        let report =
+            apply(&context, &target(), &observed, &decision(vec![service(), stateful_set()])).await.expect("the status is written");
+        assert_eq!((report.failures.len(), report.held_back), (1, expected));
+        assert_eq!(shorts(&requests).contains(&"PATCH c-fe".to_owned()), expected == 0);
+    }
+}
+
+#[tokio::test]
 async fn an_object_of_somebody_else_is_never_taken_over() {
     let answer = |request: &Recorded| match request.method.as_str() {
         "GET" => {

@@ -7,7 +7,7 @@ use super::draft::{Draft, Form};
 use super::view::{Fleet, View};
 use crate::build::{self, Strategy};
 use crate::model::component::APPLIED_ANNOTATION;
-use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Step, WaitingOn, Workload};
+use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Request, Step, WaitingOn, Workload};
 use crate::release::{Image, Version};
 
 /// Adds the steps that bring objects to what the forms and the resource want.
@@ -134,13 +134,17 @@ fn may_be_made(view: &View<'_>, object: &Object, component: Option<Component>, s
     }
 }
 
-/// Whether the Services exist by whose names new nodes find each other and the frontends. Without them they would only crash, again and again.
+/// Whether the Services by whose names new nodes find each other and the frontends exist, or are made just before the nodes. Without them
+/// nodes would only crash, again and again.
 fn has_its_services(view: &View<'_>, component: Component) -> bool {
     let cluster = &view.cluster.name;
     let own = (component != Component::FrontendProxy).then(|| component.search_service_name(cluster));
-    own.into_iter().chain([Component::Frontend.service_name(cluster)]).all(|name| {
-        let live = view.observed.object(ObjectKind::Service, &name);
-        live.is_some_and(|live| !live.deleting && !is_someone_elses(view, live))
+    own.into_iter().chain([Component::Frontend.service_name(cluster)]).all(|name| match view.observed.object(ObjectKind::Service, &name) {
+        Some(live) => !live.deleting && !is_someone_elses(view, live),
+        None => {
+            let request = Request::Apply(ObjectKey { kind: ObjectKind::Service, name });
+            !view.observed.refusals.iter().any(|refusal| refusal.request == request)
+        }
     })
 }
 

@@ -109,6 +109,8 @@ pub trait ContainerRuntime {
     fn execute(&mut self, id: &ContainerId, command: &[String], now: Timestamp) -> Duration;
     /// Present state; `None` for a container that was never started or was removed.
     fn state(&self, id: &ContainerId) -> Option<ContainerState>;
+    /// Grows whenever a process starts, opens or closes its ports, ends or is forgotten: who knows the number has seen it all.
+    fn generation(&self) -> u64;
     /// HTTP GET on the container's pod, as a probe sends it.
     fn http_get(&self, id: &ContainerId, port: u16, path: &str, now: Timestamp) -> HttpReply;
     /// Whether something accepts TCP connections on a port of the container's pod.

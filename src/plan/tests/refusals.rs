@@ -82,6 +82,16 @@ fn nodes_are_not_made_before_the_services_by_which_they_find_each_other() {
         assert!(!sets(&decision), "{name}");
         assert!(decision.waiting_on.iter().any(|wait| matches!(wait, WaitingOn::ForeignObject { .. })));
     }
-    assert!(!sets(&world.pass()));
-    assert!(sets(&world.pass()));
+    let observed = world.observe();
+    let decision = plan(&world.cluster(), &observed);
+    let place = |kind| decision.steps.iter().position(|step| matches!(step, Step::Apply(object) if object.kind() == kind));
+    let last = decision.steps.iter().rposition(|step| matches!(step, Step::Apply(Object::Service(_))));
+    assert!(sets(&decision) && last < place(ObjectKind::StatefulSet), "{:?}", decision.steps);
+    let service = decision.steps.iter().find(|step| matches!(step, Step::Apply(object) if object.key().name == "kube-fe-search"));
+    let refusal = refused(service.expect("is made"), &observed, Duration::from_secs(100));
+    for wait in [100, 0] {
+        let again = observed.now + Duration::from_secs(wait);
+        let observed = Observed { refusals: vec![Refusal { again, ..refusal.clone() }], ..observed.clone() };
+        assert!(!sets(&plan(&world.cluster(), &observed)), "due in {wait} s");
+    }
 }

@@ -14,11 +14,18 @@ use crate::sim::starrocks::{Protocol, Socket};
 pub(super) struct Listeners {
     bed: Arc<Bed>,
     open: BTreeMap<Socket, CancellationToken>,
+    /// Whether an address could not be bound.
+    lacking: bool,
 }
 
 impl Listeners {
     pub(super) fn new(bed: Arc<Bed>) -> Self {
-        Self { bed, open: BTreeMap::new() }
+        Self { bed, open: BTreeMap::new(), lacking: false }
+    }
+
+    /// Whether a socket could not be opened the last time.
+    pub(super) const fn lacks_some(&self) -> bool {
+        self.lacking
     }
 
     /// Opens what is missing and closes what is too much; an address that cannot be bound is tried again the next time.
@@ -30,6 +37,7 @@ impl Listeners {
             }
             stays
         });
+        self.lacking = false;
         for (socket, protocol) in wanted {
             if self.open.contains_key(socket) {
                 continue;
@@ -41,6 +49,7 @@ impl Listeners {
                     self.open.insert(*socket, end);
                 }
                 Err(error) => {
+                    self.lacking = true;
                     tracing::warn!(?socket, %error, "an address cannot be bound; is this the network namespace of the control plane?")
                 }
             }

@@ -26,6 +26,7 @@ use self::listeners::Listeners;
 use self::mirror::Mirror;
 use crate::clock::Clock;
 use crate::sim::cluster::Timings;
+use crate::sim::runtime::ContainerRuntime;
 use crate::sim::starrocks;
 use crate::sim::world::World;
 
@@ -71,7 +72,8 @@ impl Settings {
         starrocks::Settings {
             start_percent: self.percent,
             backend_graceful: self.scaled(usual.backend_graceful),
-            checkpoint_round: self.scaled(usual.checkpoint_round),
+            // However quickly pods start: hundreds of leaders that look around all the time leave no time for anything else.
+            checkpoint_round: usual.checkpoint_round * self.percent.max(10) / 100,
             ..usual
         }
     }
@@ -122,15 +124,21 @@ pub async fn run(client: Client, clock: Clock, settings: Settings) -> anyhow::Re
 /// Lets the world follow the clock, opens and closes sockets with its processes, and wakes whoever tells the API.
 async fn drive(bed: Arc<Bed>) {
     let mut listeners = Listeners::new(Arc::clone(&bed));
+    let mut known = None;
     loop {
         let now = bed.clock.now();
         let (sockets, waiting, changed, nap) = {
             let mut mirror = bed.mirror();
             mirror.advance(now);
             let next = mirror.world.next_wakeup().map_or(LONGEST_NAP, |next| next.since(now));
-            (mirror.world.starrocks.sockets(), mirror.has_orders(), mirror.world.changed(), next.clamp(SHORTEST_NAP, LONGEST_NAP))
+            let generation = Some(mirror.world.starrocks.generation());
+            let sockets = (known != generation || listeners.lacks_some()).then(|| mirror.world.starrocks.sockets());
+            known = generation;
+            (sockets, mirror.has_orders(), mirror.world.changed(), next.clamp(SHORTEST_NAP, LONGEST_NAP))
         };
-        listeners.follow(&sockets);
+        if let Some(sockets) = sockets {
+            listeners.follow(&sockets);
+        }
         if waiting {
             bed.orders.notify_one();
         }

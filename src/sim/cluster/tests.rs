@@ -32,6 +32,7 @@ struct Fake {
     erased: Vec<String>,
     log: Vec<String>,
     probes: std::cell::Cell<u64>,
+    generation: u64,
 }
 
 impl Fake {
@@ -46,6 +47,7 @@ impl Fake {
             erased: Vec::new(),
             log: Vec::new(),
             probes: std::cell::Cell::new(0),
+            generation: 0,
         }
     }
 
@@ -54,6 +56,7 @@ impl Fake {
     }
 
     fn kill(&mut self, pod: &str, code: i32) {
+        self.generation += 1;
         for program in self.programs.values_mut().filter(|program| program.start.pod_name == pod) {
             program.state = ContainerState::Exited { code, message: "boom".into() };
         }
@@ -67,12 +70,14 @@ impl ContainerRuntime for Fake {
 
     fn start(&mut self, start: ContainerStart, now: Timestamp) {
         self.log.push(format!("{now} start {}/{}", start.pod_name, start.id.container));
+        self.generation += 1;
         let ends = self.crash_after.get(&start.pod_name).map(|after| (now + *after, 1));
         self.programs.insert(start.id.clone(), Program { start, since: now, state: ContainerState::Running, ends });
     }
 
     fn signal(&mut self, id: &ContainerId, signal: Signal, now: Timestamp) {
         self.log.push(format!("{now} {signal:?} {}", id.container));
+        self.generation += 1;
         let Some(program) = self.programs.get_mut(id) else { return };
         match signal {
             Signal::Kill => program.state = ContainerState::Exited { code: 137, message: String::new() },
@@ -88,6 +93,10 @@ impl ContainerRuntime for Fake {
 
     fn state(&self, id: &ContainerId) -> Option<ContainerState> {
         self.programs.get(id).map(|program| program.state.clone())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn http_get(&self, id: &ContainerId, _port: u16, _path: &str, now: Timestamp) -> HttpReply {
@@ -111,6 +120,7 @@ impl ContainerRuntime for Fake {
 
     fn remove(&mut self, id: &ContainerId) {
         self.programs.remove(id);
+        self.generation += 1;
     }
 
     fn erase_volume(&mut self, volume: &str) {
@@ -123,6 +133,7 @@ impl ContainerRuntime for Fake {
                 && at <= now
             {
                 program.state = ContainerState::Exited { code, message: String::new() };
+                self.generation += 1;
             }
         }
     }

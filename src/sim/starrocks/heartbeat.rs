@@ -136,10 +136,11 @@ impl StarRocks {
 
     /// The running program behind a row of SHOW BACKENDS.
     pub(super) fn node_process(&self, node: &Node) -> Option<(&ContainerId, &Process)> {
+        let address: Option<IpAddr> = node.host.parse().ok();
         self.processes.iter().find(|(_, process)| {
             let nodes = matches!(process.component, Component::Backend | Component::ComputeNode);
-            let named = process.start.fqdn == node.host || process.start.ip.to_string() == node.host;
-            nodes && named && process.running() && process.ports.heartbeat == node.port
+            let named = || address.map_or_else(|| process.start.fqdn == node.host, |address| process.start.ip == address);
+            nodes && process.ports.heartbeat == node.port && process.running() && named()
         })
     }
 

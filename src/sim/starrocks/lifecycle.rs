@@ -29,6 +29,7 @@ impl StarRocks {
             process.serving_since = Some(self.now);
         }
         self.processes.insert(id.clone(), process);
+        self.generation += 1;
         self.hanging.borrow_mut().remove(&id);
         self.note_start(&id);
         if component == Component::Other {
@@ -69,6 +70,7 @@ impl StarRocks {
     }
 
     pub(super) fn set_phase(&mut self, id: &ContainerId, phase: Phase) {
+        self.generation += 1;
         if let Some(process) = self.processes.get_mut(id) {
             process.phase = phase;
         }
@@ -148,6 +150,7 @@ impl StarRocks {
         let Some(process) = self.processes.get_mut(id) else { return };
         process.phase = Phase::Serving;
         process.serving_since = Some(now);
+        self.generation += 1;
         if process.component == Component::Backend {
             let volume = process.volume.clone();
             self.volumes.entry(volume).or_insert_with(|| Volume::Backend(super::state::BackendVolume::default()));
@@ -186,6 +189,7 @@ impl StarRocks {
             return;
         }
         process.phase = Phase::Leaving { since: now, at: now + time, code, graceful };
+        self.generation += 1;
         self.schedule_step(id, time, Step::Exit);
         self.sample_health();
     }
@@ -217,6 +221,7 @@ impl StarRocks {
         process.phase = Phase::Exited { code, message: message.to_owned() };
         process.in_group = false;
         process.serving_since = None;
+        self.generation += 1;
         let (cluster, component) = (process.cluster, process.component);
         self.hanging.borrow_mut().remove(id);
         if let (Component::Frontend, Some(cluster)) = (component, cluster) {
@@ -228,6 +233,7 @@ impl StarRocks {
     /// Forgets a container whose pod is gone.
     pub(super) fn forget(&mut self, id: &ContainerId) {
         if let Some(process) = self.processes.remove(id) {
+            self.generation += 1;
             self.volumes.remove(&scratch(&process.start));
         }
     }

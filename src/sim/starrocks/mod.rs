@@ -143,6 +143,8 @@ pub struct StarRocks {
     queue: BTreeMap<(Timestamp, u64), Event>,
     sequence: u64,
     runs: u64,
+    /// How often a process started, opened or closed its ports, ended or was forgotten.
+    generation: u64,
     processes: BTreeMap<ContainerId, Process>,
     volumes: BTreeMap<String, Volume>,
     groups: BTreeMap<u32, Group>,
@@ -204,6 +206,7 @@ impl StarRocks {
             queue: BTreeMap::new(),
             sequence: 0,
             runs: 0,
+            generation: 0,
             processes: BTreeMap::new(),
             volumes: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -304,6 +307,10 @@ impl ContainerRuntime for StarRocks {
             Phase::Exited { code, message } => ContainerState::Exited { code: *code, message: message.clone() },
             _ => ContainerState::Running,
         })
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn http_get(&self, id: &ContainerId, port: u16, path: &str, now: Timestamp) -> HttpReply {

@@ -50,6 +50,8 @@ pub(super) struct Kubelet {
     fallen: Vec<String>,
     risen: Vec<String>,
     gone: Vec<String>,
+    /// Of the runtime, when every process was last looked at.
+    generation: Option<u64>,
 }
 
 impl Kubelet {
@@ -127,9 +129,13 @@ impl Kubelet {
         desk.write_as("kubelet");
         let now = desk.now();
         let mut busy = self.take_in_faults(desk, runtime, timings, lost);
+        // Only then can a process have ended; what the work below changes is looked at the next time.
+        let generation = Some(runtime.generation());
+        let changed = std::mem::replace(&mut self.generation, generation) != generation;
         let Self { workers, images, broken, held, .. } = self;
         for worker in workers.values_mut().filter(|worker| !lost.contains(&worker.facts.node)) {
-            let ready = worker.touched || worker.due(timings).is_some_and(|due| due <= now) || ended_by_itself(worker, runtime);
+            let ready =
+                worker.touched || worker.due(timings).is_some_and(|due| due <= now) || (changed && ended_by_itself(worker, runtime));
             if ready {
                 let mut bench = Bench { desk, runtime, timings, images, broken, held, now };
                 busy |= worker.work(&mut bench);
