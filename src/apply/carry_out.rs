@@ -43,13 +43,19 @@ pub struct Target {
 pub async fn apply(context: &Context, target: &Target, observed: &Observed, decision: &Decision) -> Result<Report, ApplyError> {
     let mut report = Report::default();
     write_status(context, target, observed, decision, &mut report).await?;
-    for step in &decision.steps {
+    for (number, step) in decision.steps.iter().enumerate() {
         if report.failures.iter().any(|failure| step.rests_on(&failure.step) || is_made_in_vain(observed, step, &failure.step)) {
             report.held_back += 1;
             continue;
         }
         if let Err(error) = take(context, target, observed, step, &mut report).await {
+            let ends = matches!(error, StepError::NamespaceTerminating);
             report.failures.push(StepFailure { step: step.clone(), error });
+            if ends {
+                // Nothing new may be made there, events neither.
+                report.held_back += decision.steps.len() - number - 1;
+                return Ok(report);
+            }
         }
     }
     for notice in decision.notices.iter().chain(&failure_notices(&report)) {
@@ -158,7 +164,11 @@ fn failure_notices(report: &Report) -> Vec<Notice> {
         StepError::StarRocks(error) => {
             matches!(error, crate::starrocks::SqlError::Server { .. } | crate::starrocks::SqlError::Denied { .. })
         }
-        StepError::Kubernetes(_) | StepError::TimedOut | StepError::NoAddress(_) | StepError::NoLogin(_) => false,
+        StepError::Kubernetes(_)
+        | StepError::NamespaceTerminating
+        | StepError::TimedOut
+        | StepError::NoAddress(_)
+        | StepError::NoLogin(_) => false,
     });
     worth_telling
         .map(|failure| Notice { warning: true, reason: "StepFailed".to_owned(), message: format!("{}: {}", failure.name(), failure.error) })

@@ -76,7 +76,7 @@ fn tolerate_gone(outcome: Result<(), StepError>) -> Result<(), StepError> {
 
 pub(super) async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, StepError> {
     match timeout(PATIENCE, request).await {
-        Ok(outcome) => outcome.map_err(|error| StepError::Kubernetes(Box::new(error))),
+        Ok(outcome) => outcome.map_err(StepError::of),
         Err(_) => Err(StepError::TimedOut),
     }
 }

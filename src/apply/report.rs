@@ -104,7 +104,9 @@ impl StepFailure {
     pub const fn is_expected(&self) -> bool {
         matches!(
             self.error,
-            StepError::NoAddress(_) | StepError::StarRocks(SqlError::Refused | SqlError::TimedOut | SqlError::Election { .. })
+            StepError::NamespaceTerminating
+                | StepError::NoAddress(_)
+                | StepError::StarRocks(SqlError::Refused | SqlError::TimedOut | SqlError::Election { .. })
         )
     }
 
@@ -128,6 +130,9 @@ pub enum StepError {
     /// The API server did not answer in time; the write may have happened.
     #[error("the API server did not answer in time")]
     TimedOut,
+    /// The namespace is being deleted, and the resource with it.
+    #[error("the namespace is being deleted")]
+    NamespaceTerminating,
     /// An object of that name exists and belongs to somebody else.
     #[error("{} {} exists and does not belong to this cluster", .0.kind.name(), .0.name)]
     Foreign(ObjectKey),
@@ -140,6 +145,19 @@ pub enum StepError {
     /// StarRocks refused or did not answer.
     #[error(transparent)]
     StarRocks(#[from] SqlError),
+}
+
+impl StepError {
+    pub(super) fn of(error: kube::Error) -> Self {
+        let causes = match &error {
+            kube::Error::Api(status) => status.details.as_ref().map(|details| details.causes.as_slice()),
+            _ => None,
+        };
+        if causes.into_iter().flatten().any(|cause| cause.reason == "NamespaceTerminating") {
+            return Self::NamespaceTerminating;
+        }
+        Self::Kubernetes(Box::new(error))
+    }
 }
 
 /// Why nothing was done: the status could not be written first.

@@ -183,6 +183,25 @@ async fn a_failed_service_holds_back_new_nodes_and_not_a_change_of_those_that_ex
 }
 
 #[tokio::test]
+async fn in_a_namespace_that_is_being_deleted_nothing_more_is_tried_and_no_event_sent() {
+    let terminating = |request: &Recorded| match (request.method.as_str(), request.path.ends_with("/status")) {
+        ("GET", _) => failure(404, "NotFound"),
+        (_, true) => fine(request),
+        _ => Reply::Json(
+            403,
+            json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "message": "no", "code": 403,
+                "details": { "causes": [{ "reason": "NamespaceTerminating", "message": "is being terminated", "field": "metadata.namespace" }] } }),
+        ),
+    };
+    let (context, requests, _) = context(terminating, FakeStarRocks::default());
+    let steps = vec![service(), stateful_set(), restart()];
+    let report = apply(&context, &target(), &Observed::empty(now()), &decision(steps)).await.expect("the status is written");
+    assert!(matches!(report.failures[0].error, StepError::NamespaceTerminating) && report.failures[0].refusal().is_none());
+    assert_eq!((report.failures.len(), report.held_back), (1, 2));
+    assert_eq!(shorts(&requests), ["PATCH status", "GET c-fe-service", "PATCH c-fe-service"]);
+}
+
+#[tokio::test]
 async fn an_object_of_somebody_else_is_never_taken_over() {
     let answer = |request: &Recorded| match request.method.as_str() {
         "GET" => {

@@ -66,6 +66,7 @@ fn category_of_step(error: &StepError) -> Category {
     match error {
         StepError::Kubernetes(error) => category_of(error),
         StepError::TimedOut => Category::Timeout,
+        StepError::NamespaceTerminating => Category::Forbidden,
         StepError::Foreign(_) => Category::ForeignObject,
         StepError::NoAddress(_) | StepError::NoLogin(_) | StepError::StarRocks(_) => Category::StarRocks,
     }

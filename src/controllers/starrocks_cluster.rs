@@ -19,6 +19,8 @@ use crate::validate;
 
 /// How soon to look again when the caches are behind our own acts; their events bring it forward.
 const CATCH_UP: Duration = Duration::from_millis(500);
+/// How soon to look again when nothing can be done and no watch may tell that something can.
+const NOW_AND_THEN: Duration = Duration::from_secs(120);
 /// How soon to look again when somebody else changed the resource meanwhile.
 const CHANGED: Duration = Duration::from_millis(250);
 
@@ -111,6 +113,10 @@ fn settle(context: &Context, name: &ClusterName, report: &Report, decision: &Dec
     if report.failures.is_empty() {
         return Ok(decision.look_again.map_or(Next::Rest, Next::After));
     }
+    // The resource goes as well; should it stay for long, whatever holds it is nothing that this operator made.
+    if report.failures.iter().any(|failure| matches!(failure.error, StepError::NamespaceTerminating)) {
+        return Ok(Next::After(NOW_AND_THEN));
+    }
     // What was refused is known now: the next decision tells it and goes on without.
     let is_known = |failure: &apply::StepFailure| failure.refusal().is_some() || matches!(failure.error, StepError::Foreign(_));
     if report.failures.iter().all(is_known) {
@@ -123,7 +129,6 @@ fn settle(context: &Context, name: &ClusterName, report: &Report, decision: &Dec
 /// Publishes the status of a resource that cannot be acted on; it is looked at again when it changes, and now and then, because what it
 /// names may come into being.
 async fn refuse(context: &Context, name: &ClusterName, resource: &Resource, wanted: StarRocksClusterStatus) -> Result<Next, PassError> {
-    const NOW_AND_THEN: Duration = Duration::from_secs(120);
     let codes = wanted.blocked.iter().map(|blocked| blocked.code.clone());
     context.telemetry.metrics.waiting(&name.to_string(), codes);
     let client = &context.hands.client;

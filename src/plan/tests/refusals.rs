@@ -74,7 +74,7 @@ fn no_pod_restarts_for_a_template_that_was_refused() {
 #[test]
 fn nodes_are_not_made_before_the_services_by_which_they_find_each_other() {
     let sets = |decision: &Decision| decision.steps.iter().any(|step| matches!(step, Step::Apply(Object::StatefulSet(_))));
-    let mut world = World::new(spec("3.3.13", 3, 3, 0));
+    let world = World::new(spec("3.3.13", 3, 3, 0));
     for name in ["kube-fe-service", "kube-fe-search"] {
         let mut observed = world.observe();
         observed.objects.entry(ObjectKind::Service).or_default().insert(name.to_owned(), LiveObject::foreign());

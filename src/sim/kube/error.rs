@@ -257,6 +257,21 @@ impl ApiError {
         Self::new(403, "Forbidden", format!("{subject}: {why}"), Some(details))
     }
 
+    /// 403 for something new in a namespace that is being deleted.
+    pub fn namespace_terminating(group: &str, plural: &str, name: &str, namespace: &str) -> Self {
+        let mut error = Self::forbidden(
+            group,
+            plural,
+            name,
+            &format!("unable to create new content in namespace {namespace} because it is being terminated"),
+        );
+        if let Some(details) = &mut error.details {
+            let message = format!("namespace {namespace} is being terminated");
+            details["causes"] = json!([{ "reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace" }]);
+        }
+        error
+    }
+
     /// 405.
     pub fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource".to_string();

@@ -216,8 +216,7 @@ impl Store {
             return Err(ApiError::not_found(&namespaces, &key.namespace));
         };
         if namespace.pointer("/metadata/deletionTimestamp").is_some() {
-            let why = format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
-            return Err(ApiError::forbidden(&resource.group, &resource.plural, &key.name, &why));
+            return Err(ApiError::namespace_terminating(&resource.group, &resource.plural, &key.name, &key.namespace));
         }
         Ok(())
     }
