@@ -5,10 +5,12 @@ use std::sync::Arc;
 use kube::Client;
 
 use super::events::{Events, Regarding};
+use super::kinds::resource_of;
 use super::objects;
 use super::report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
 use super::statements::{self, Done};
 use super::status::publish_status;
+use crate::model::warehouse::{OBJECT_FINALIZER, RESOURCE_FINALIZER};
 use crate::model::{Decision, Notice, Object, ObjectKey, ObjectKind, Observed, Silence, Statement, Step, Timestamp};
 use crate::starrocks::{Login, SqlEndpoint, StarRocks};
 
@@ -30,6 +32,8 @@ pub struct Target {
     pub regarding: Regarding,
     /// Its resource version when it was observed: the status is written over that version only.
     pub resource_version: String,
+    /// Its finalizers when it was observed.
+    pub finalizers: Vec<String>,
     /// MySQL port of the frontends.
     pub query_port: u16,
     /// SQL account, or why there is none.
@@ -71,10 +75,10 @@ async fn write_status(
     decision: &Decision,
     report: &mut Report,
 ) -> Result<(), ApplyError> {
-    let Regarding { namespace, name, .. } = &target.regarding;
-    let written = publish_status(&context.client, namespace, name, &target.resource_version, &observed.status, &decision.status).await?;
+    let Regarding { kind, name, .. } = &target.regarding;
+    let written = publish_status(&context.client, &target.regarding, &target.resource_version, &observed.status, &decision.status).await?;
     if let Some(resource_version) = written {
-        report.count(Verb::PatchStatus, "StarRocksCluster");
+        report.count(Verb::PatchStatus, kind.name());
         report.written.push(Written { kind: None, name: name.clone(), resource_version });
     }
     Ok(())
@@ -106,6 +110,11 @@ async fn take(context: &Context, target: &Target, observed: &Observed, step: &St
             announce(context, target, &notice, observed.now, report).await;
             Ok(())
         }
+        Step::Hold | Step::LetGo { object: None } => {
+            let keep = matches!(step, Step::Hold);
+            hold_resource(context, target, keep, report).await
+        }
+        Step::LetGo { object: Some(key) } => let_go(context, target, observed, key, report).await,
         Step::Execute { frontend, statement } => execute(context, target, observed, frontend, statement, report).await,
     }
 }
@@ -126,6 +135,37 @@ async fn apply_object(
     report.count(Verb::Apply, kind.name());
     let resource_version = objects::apply(&context.client, namespace, object).await?;
     report.written.push(Written { kind: Some(kind), name, resource_version });
+    Ok(())
+}
+
+/// Puts this operator's finalizer on the resource or takes it off, over the version that was decided on or just written.
+async fn hold_resource(context: &Context, target: &Target, hold: bool, report: &mut Report) -> Result<(), StepError> {
+    let Regarding { kind, namespace, name, .. } = &target.regarding;
+    let mut finalizers = target.finalizers.clone();
+    finalizers.retain(|finalizer| finalizer != RESOURCE_FINALIZER);
+    if hold {
+        finalizers.push(RESOURCE_FINALIZER.to_owned());
+    }
+    let written = report.written.iter().rev().find(|written| written.kind.is_none()).map(|written| written.resource_version.clone());
+    let version = written.unwrap_or_else(|| target.resource_version.clone());
+    report.count(Verb::PatchFinalizers, kind.name());
+    let resource_version = objects::set_finalizers(&context.client, namespace, &kind.api_resource(), name, &version, &finalizers).await?;
+    report.written.extend(resource_version.map(|resource_version| Written { kind: None, name: name.clone(), resource_version }));
+    Ok(())
+}
+
+/// Takes the finalizer of warehouses off a StatefulSet.
+async fn let_go(context: &Context, target: &Target, observed: &Observed, key: &ObjectKey, report: &mut Report) -> Result<(), StepError> {
+    let Some(live) = observed.object(key.kind, &key.name) else { return Ok(()) };
+    // A deletion in this very pass has made a new version of it.
+    let was_told_to_go = report.gone.iter().any(|gone| gone.name == key.name && gone.kind == Some(key.kind));
+    let version = if was_told_to_go { "" } else { live.resource_version.as_str() };
+    let held = live.body.pointer("/metadata/finalizers").and_then(serde_json::Value::as_array);
+    let held = held.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    let finalizers: Vec<String> = held.filter(|finalizer| *finalizer != OBJECT_FINALIZER).map(str::to_owned).collect();
+    report.count(Verb::PatchFinalizers, key.kind.name());
+    let resource = resource_of(key.kind);
+    objects::set_finalizers(&context.client, &target.regarding.namespace, &resource, &key.name, version, &finalizers).await?;
     Ok(())
 }
 

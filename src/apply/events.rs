@@ -8,6 +8,7 @@ use kube::Client;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 
+use super::kinds::ResourceKind;
 use super::objects::create;
 use super::report::StepError;
 use crate::model::component::FIELD_MANAGER;
@@ -23,6 +24,8 @@ const LONGEST_NOTE: usize = 1_024;
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Regarding {
+    /// Kind of the resource.
+    pub kind: ResourceKind,
     /// Namespace of the resource.
     pub namespace: String,
     /// Name of the resource.
@@ -92,7 +95,7 @@ impl Events {
             "reportingInstance": self.identity,
             "regarding": {
                 "apiVersion": "starrocks.com/v1",
-                "kind": super::status::kind(),
+                "kind": regarding.kind.name(),
                 "name": regarding.name,
                 "namespace": regarding.namespace,
                 "uid": regarding.uid,
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     fn regarding() -> Regarding {
-        Regarding { namespace: "n".to_owned(), name: "c".to_owned(), uid: "u".to_owned() }
+        Regarding { kind: ResourceKind::Cluster, namespace: "n".to_owned(), name: "c".to_owned(), uid: "u".to_owned() }
     }
 
     fn notice(message: &str) -> Notice {

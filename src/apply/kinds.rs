@@ -1,8 +1,36 @@
-//! How each owned kind is called in the Kubernetes API: group, version, plural.
+//! How each owned kind, and each kind of resource, is called in the Kubernetes API: group, version, plural.
 
 use kube::api::ApiResource;
 
+use crate::api::{StarRocksCluster, StarRocksWarehouse};
 use crate::model::ObjectKind;
+
+/// A kind of resource that users write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKind {
+    /// StarRocksCluster.
+    Cluster,
+    /// StarRocksWarehouse.
+    Warehouse,
+}
+
+impl ResourceKind {
+    /// The Kubernetes kind.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "StarRocksCluster",
+            Self::Warehouse => "StarRocksWarehouse",
+        }
+    }
+
+    /// The API resource.
+    pub fn api_resource(self) -> ApiResource {
+        match self {
+            Self::Cluster => ApiResource::erase::<StarRocksCluster>(&()),
+            Self::Warehouse => ApiResource::erase::<StarRocksWarehouse>(&()),
+        }
+    }
+}
 
 /// The API resource of an owned kind.
 pub fn resource_of(kind: ObjectKind) -> ApiResource {

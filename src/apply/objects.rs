@@ -2,7 +2,7 @@
 
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::kinds::resource_of;
@@ -53,6 +53,31 @@ pub(super) async fn delete_pod(client: &Client, namespace: &str, pod: &str, uid:
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let params = DeleteParams { preconditions: Some(only(uid)), ..DeleteParams::default() };
     tolerate_gone(bounded(api.delete(pod, &params)).await.map(drop))
+}
+
+/// Replaces the finalizers of an object, over this version of it only unless that is empty; returns the new version, `None` when the object is gone.
+pub(super) async fn set_finalizers(
+    client: &Client,
+    namespace: &str,
+    resource: &ApiResource,
+    name: &str,
+    version: &str,
+    finalizers: &[String],
+) -> Result<Option<String>, StepError> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
+    let mut metadata = json!({ "finalizers": finalizers });
+    if let (Some(fields), false) = (metadata.as_object_mut(), version.is_empty()) {
+        fields.insert("resourceVersion".to_owned(), version.into());
+    }
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match bounded(api.patch(name, &params, &Patch::Merge(&json!({ "metadata": metadata })))).await {
+        Ok(patched) => Ok(patched.metadata.resource_version),
+        Err(StepError::Kubernetes(error)) => match *error {
+            kube::Error::Api(status) if status.is_not_found() => Ok(None),
+            other => Err(StepError::Kubernetes(Box::new(other))),
+        },
+        Err(error) => Err(error),
+    }
 }
 
 fn api(client: &Client, namespace: &str, kind: ObjectKind) -> Api<DynamicObject> {

@@ -14,6 +14,8 @@ pub enum Verb {
     Delete,
     /// Merge patch of the status.
     PatchStatus,
+    /// Merge patch of the finalizers.
+    PatchFinalizers,
     /// Creation of an event.
     Create,
 }
@@ -25,6 +27,7 @@ impl Verb {
             Self::Apply => "apply",
             Self::Delete => "delete",
             Self::PatchStatus => "patch_status",
+            Self::PatchFinalizers => "patch_finalizers",
             Self::Create => "create",
         }
     }

@@ -23,6 +23,7 @@ pub(super) const fn kind(statement: &Statement) -> &'static str {
         Statement::DecommissionBackend { .. } => "decommission_backend",
         Statement::CancelDecommissionBackend { .. } => "cancel_decommission_backend",
         Statement::DropComputeNode { .. } => "drop_compute_node",
+        Statement::DropWarehouse { .. } => "drop_warehouse",
         Statement::ResumeRoutineLoad { .. } => "resume_routine_load",
     }
 }
@@ -50,6 +51,8 @@ fn is_done_already(statement: &Statement, error: &SqlError) -> bool {
         Statement::DropObserver { .. } => text.contains("frontend does not exist[") || text.contains("OBSERVER does not exist["),
         Statement::DecommissionBackend { .. } | Statement::CancelDecommissionBackend { .. } => text.contains("Backend does not exist["),
         Statement::DropComputeNode { .. } => text.contains("compute node does not exists["),
+        // Whether it is gone is asked before the finalizer is taken off, so nothing rests on these words.
+        Statement::DropWarehouse { .. } => text.to_ascii_lowercase().contains("not exist"),
         // A job that ended meanwhile needs nothing (5089, real-fe.md §9).
         Statement::ResumeRoutineLoad { .. } => text.contains("Routine load job [") && text.contains("] not found"),
         Statement::SetFrontendConfig { .. } | Statement::CreateImage | Statement::SetGlobal { .. } => false,

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::{Api, Client, Resource};
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
+use super::events::Regarding;
+use super::kinds::ResourceKind;
 use super::report::ApplyError;
-use crate::api::{StarRocksCluster, StarRocksClusterStatus};
+use crate::api::StarRocksClusterStatus;
 use crate::model::component::FIELD_MANAGER;
+use crate::model::warehouse;
 
 /// How long a request to the API server may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,17 +26,16 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// When the resource has changed or is gone, and when the API server refuses or does not answer.
 pub async fn publish_status(
     client: &Client,
-    namespace: &str,
-    name: &str,
+    regarding: &Regarding,
     resource_version: &str,
     present: &StarRocksClusterStatus,
     wanted: &StarRocksClusterStatus,
 ) -> Result<Option<String>, ApplyError> {
-    let Some(difference) = difference(&to_json(present), &to_json(wanted)) else { return Ok(None) };
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<StarRocksCluster>(&()));
+    let Some(difference) = difference(&to_json(regarding.kind, present), &to_json(regarding.kind, wanted)) else { return Ok(None) };
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &regarding.namespace, &regarding.kind.api_resource());
     let body = json!({ "metadata": { "resourceVersion": resource_version }, "status": difference });
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match timeout(PATIENCE, api.patch_status(name, &params, &Patch::Merge(&body))).await {
+    match timeout(PATIENCE, api.patch_status(&regarding.name, &params, &Patch::Merge(&body))).await {
         Ok(Ok(object)) => Ok(Some(object.metadata.resource_version.unwrap_or_default())),
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(ApplyError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(ApplyError::Gone),
@@ -42,14 +44,12 @@ pub async fn publish_status(
     }
 }
 
-/// The API resource of the kind itself.
-pub(super) fn kind() -> String {
-    StarRocksCluster::kind(&()).into_owned()
-}
-
-fn to_json(status: &StarRocksClusterStatus) -> Value {
+fn to_json(kind: ResourceKind, status: &StarRocksClusterStatus) -> Value {
     // Serialising a status cannot fail: its maps have text keys.
-    serde_json::to_value(status).unwrap_or_default()
+    match kind {
+        ResourceKind::Cluster => serde_json::to_value(status).unwrap_or_default(),
+        ResourceKind::Warehouse => serde_json::to_value(warehouse::published(status)).unwrap_or_default(),
+    }
 }
 
 /// The JSON merge patch that turns `present` into `wanted`; `None` when they are equal.

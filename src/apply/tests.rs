@@ -97,7 +97,13 @@ fn decision(steps: Vec<Step>) -> Decision {
 
 fn target() -> Target {
     Target {
-        regarding: Regarding { namespace: "n".to_owned(), name: "c".to_owned(), uid: "owner".to_owned() },
+        regarding: Regarding {
+            kind: super::ResourceKind::Cluster,
+            namespace: "n".to_owned(),
+            name: "c".to_owned(),
+            uid: "owner".to_owned(),
+        },
+        finalizers: Vec::new(),
         resource_version: "41".to_owned(),
         query_port: 9030,
         login: Ok(Login::root()),

@@ -14,14 +14,17 @@ pub(super) fn of_workload(cluster: &Cluster, workload: &Workload) -> Option<Hori
     let AutoScalingPolicy { hpa_policy, min_replicas, max_replicas, version } = workload.autoscaling.as_ref()?;
     // `v1` had neither metrics nor behaviour, and existing resources count on their being ignored.
     let policy = hpa_policy.as_ref().filter(|_| given(version) != Some("v1"));
-    let labels = BTreeMap::from([(COMPONENT_LABEL.to_owned(), "autoscaler".to_owned()), (OWNER_LABEL.to_owned(), cluster.name.clone())]);
+    let labels = BTreeMap::from([
+        (COMPONENT_LABEL.to_owned(), "autoscaler".to_owned()),
+        (OWNER_LABEL.to_owned(), cluster.resource_name().to_owned()),
+    ]);
     Some(HorizontalPodAutoscaler {
         metadata: metadata::owned(cluster, workload.component.autoscaler_name(&cluster.name), labels),
         spec: Some(HorizontalPodAutoscalerSpec {
             scale_target_ref: CrossVersionObjectReference {
                 api_version: Some(metadata::API_VERSION.to_owned()),
-                kind: metadata::KIND.to_owned(),
-                name: cluster.name.clone(),
+                kind: metadata::kind(cluster).to_owned(),
+                name: cluster.resource_name().to_owned(),
             },
             min_replicas: *min_replicas,
             max_replicas: *max_replicas,

@@ -31,7 +31,7 @@ pub(super) fn variables(cluster: &Cluster, workload: &Workload) -> Vec<EnvVar> {
 const CONF_MOUNT_VARIABLE: &str = "CONFIGMAP_MOUNT_PATH";
 
 fn defaults(cluster: &Cluster, component: Component) -> Vec<EnvVar> {
-    let frontend_service = Component::Frontend.service_name(&cluster.name);
+    let frontend_service = Component::Frontend.service_name(cluster.frontends_of());
     let query_port = || literal("FE_QUERY_PORT", cluster.frontend.query_port().to_string());
     let mut variables = vec![
         of_pod("POD_NAME", "metadata.name"),
@@ -46,6 +46,10 @@ fn defaults(cluster: &Cluster, component: Component) -> Vec<EnvVar> {
         Component::Frontend => variables.push(literal("FE_SERVICE_NAME", format!("{frontend_service}.{}", cluster.namespace))),
         Component::Backend | Component::ComputeNode => variables.extend([literal("FE_SERVICE_NAME", frontend_service), query_port()]),
         Component::FrontendProxy => {}
+    }
+    if let Some(warehouse) = &cluster.warehouse {
+        // The entrypoint makes the warehouse if it is not there and joins it.
+        variables.push(literal("KUBE_STARROCKS_MULTI_WAREHOUSE", warehouse.sql_name()));
     }
     variables
 }

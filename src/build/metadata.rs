@@ -15,8 +15,8 @@ pub(super) fn owned(cluster: &Cluster, name: String, labels: BTreeMap<String, St
         labels: Some(labels),
         owner_references: Some(vec![OwnerReference {
             api_version: API_VERSION.to_owned(),
-            kind: KIND.to_owned(),
-            name: cluster.name.clone(),
+            kind: kind(cluster).to_owned(),
+            name: cluster.resource_name().to_owned(),
             uid: cluster.uid.clone(),
             controller: Some(true),
             block_owner_deletion: Some(true),
@@ -28,7 +28,9 @@ pub(super) fn owned(cluster: &Cluster, name: String, labels: BTreeMap<String, St
 /// API version of the owner.
 pub(super) const API_VERSION: &str = "starrocks.com/v1";
 /// Kind of the owner.
-pub(super) const KIND: &str = "StarRocksCluster";
+pub(super) const fn kind(cluster: &Cluster) -> &'static str {
+    if cluster.warehouse.is_some() { "StarRocksWarehouse" } else { "StarRocksCluster" }
+}
 
 /// The selector of a component's pods.
 pub(super) fn selector(cluster: &Cluster, component: Component) -> LabelSelector {

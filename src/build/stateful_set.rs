@@ -6,6 +6,7 @@ use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
     StatefulSetUpdateStrategy,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use super::annotate::{digest, stamped_stateful_set};
 use super::compare::{Difference, Strictness, difference};
 use super::{defaults, metadata, pod, volumes};
 use crate::model::cluster::{Cluster, Workload, given};
+use crate::model::warehouse::OBJECT_FINALIZER;
 use crate::model::{Component, LiveObject};
 use crate::release::Image;
 
@@ -36,7 +38,11 @@ pub fn stateful_set_with(cluster: &Cluster, workload: &Workload, image: &Image, 
     let spec = &workload.spec;
     let claims = volumes::claims(&workload.volumes);
     stamped_stateful_set(StatefulSet {
-        metadata: metadata::owned(cluster, workload.name(&cluster.name), component.object_labels(&cluster.name)),
+        metadata: ObjectMeta {
+            // Holds the nodes until the warehouse has been dropped.
+            finalizers: cluster.warehouse.is_some().then(|| vec![OBJECT_FINALIZER.to_owned()]),
+            ..metadata::owned(cluster, workload.name(&cluster.name), component.object_labels(&cluster.name))
+        },
         spec: Some(StatefulSetSpec {
             replicas: Some(i32::try_from(workload.replicas).unwrap_or(i32::MAX)),
             service_name: Some(component.search_service_name(&cluster.name)),

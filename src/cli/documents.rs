@@ -1,4 +1,4 @@
-//! Reads a file of YAML documents: one StarRocksCluster, and the ConfigMaps and Secrets that go with it.
+//! Reads a file of YAML documents: one StarRocksCluster, and the ConfigMaps, Secrets and warehouses that go with it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,9 +33,11 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Documents> {
         .into_iter()
         .filter(|document| !document.is_null())
         .partition(|document| document["kind"] == "StarRocksCluster");
-    if let Some(other) = others.iter().find(|document| !["ConfigMap", "Secret"].contains(&document["kind"].as_str().unwrap_or(""))) {
+    if let Some(other) =
+        others.iter().find(|document| !["ConfigMap", "Secret", "StarRocksWarehouse"].contains(&document["kind"].as_str().unwrap_or("")))
+    {
         bail!(
-            "a document of kind `{}` has no place here; use StarRocksCluster, ConfigMap and Secret",
+            "a document of kind `{}` has no place here; use StarRocksCluster, StarRocksWarehouse, ConfigMap and Secret",
             other["kind"].as_str().unwrap_or("")
         );
     }

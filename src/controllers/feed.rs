@@ -1,4 +1,4 @@
-//! Where each watch puts what it sees: caches and resources are kept, and the cluster concerned is queued. One task for each kind and namespace.
+//! Where each watch puts what it sees: caches and resources are kept, and the cluster or warehouse concerned is queued. One task for each kind and namespace.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,44 +8,50 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::{Client, ResourceExt};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::resources::Resource;
+use super::subject::Subject;
 use super::watch::{Sink, Watch};
-use crate::api::StarRocksCluster;
-use crate::apply::resource_of;
+use crate::api::{StarRocksCluster, StarRocksWarehouse};
+use crate::apply::{ResourceKind, resource_of};
 use crate::model::ObjectKind;
 use crate::model::component::OWNER_LABEL;
-use crate::observe::{ClusterName, Entry, Place, Revision, Watched};
+use crate::observe::{Entry, Place, Revision, Watched};
 use crate::telemetry::WatchName;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long until the server is asked again for a kind that it does not have.
+const NEXT_PROBE: Duration = Duration::from_secs(60);
 
 /// Which kinds the server has; an old or small one may lack an optional kind, and a watch of it would fail for ever.
 pub(super) async fn kinds_served(client: &Client) -> BTreeSet<Watched> {
     let mut kinds = BTreeSet::from(Watched::ALL);
-    let autoscaler = resource_of(ObjectKind::HorizontalPodAutoscaler);
-    let served = match timeout(PATIENCE, client.list_api_group_resources(&autoscaler.api_version)).await {
-        Ok(Ok(served)) => served.resources.iter().any(|resource| resource.name == autoscaler.plural),
-        Ok(Err(kube::Error::Api(status))) => !status.is_not_found(),
-        // Only a clear "no" counts; with anything else the watch itself will tell.
-        Ok(Err(_)) | Err(_) => true,
-    };
-    if !served {
+    if !is_served(client, &resource_of(ObjectKind::HorizontalPodAutoscaler)).await {
         kinds.remove(&Watched::Object(ObjectKind::HorizontalPodAutoscaler));
     }
     kinds
+}
+
+async fn is_served(client: &Client, kind: &ApiResource) -> bool {
+    match timeout(PATIENCE, client.list_api_group_resources(&kind.api_version)).await {
+        Ok(Ok(served)) => served.resources.iter().any(|resource| resource.name == kind.plural),
+        Ok(Err(kube::Error::Api(status))) => !status.is_not_found(),
+        // Only a clear "no" counts; with anything else the watch itself will tell.
+        Ok(Err(_)) | Err(_) => true,
+    }
 }
 
 /// Starts all watches.
 pub(super) fn start(client: &Client, context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for namespace in context.settings.watch_namespaces() {
-        let resource = ApiResource::erase::<StarRocksCluster>(&());
+        let resource = ResourceKind::Cluster.api_resource();
         let clusters = ClusterSink { context: Arc::clone(context), scope: namespace.clone() };
         launch(&mut tasks, context, stop, dynamic(client, &namespace, &resource), ("StarRocksCluster", &namespace, false), clusters);
+        tasks.spawn(watch_warehouses(client.clone(), Arc::clone(context), namespace.clone(), stop.clone()));
         for watched in context.watched.iter().copied() {
             let sink = CacheSink { context: Arc::clone(context), watched, scope: namespace.clone() };
             let what = (watched.name(), namespace.as_str(), true);
@@ -75,6 +81,24 @@ fn launch<K, S>(
     let labels = labelled.then(|| OWNER_LABEL.to_owned());
     let watch = Arc::new(Watch { api, labels, name, sink, telemetry: context.telemetry.clone() });
     tasks.spawn(watch.run(stop.clone()));
+}
+
+/// Watches warehouses as soon as the server has that kind, which may be installed later or never. Whatever goes wrong here concerns no cluster, so
+/// this watch is none of those by which the process is ready.
+async fn watch_warehouses(client: Client, context: Arc<Context>, namespace: String, stop: CancellationToken) {
+    let kind = ResourceKind::Warehouse.api_resource();
+    while !is_served(&client, &kind).await {
+        // There are none, and what is left of former ones can be released.
+        context.warehouses.replace(&namespace, Vec::new());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(NEXT_PROBE) => {}
+        }
+    }
+    let name = WatchName { kind: ResourceKind::Warehouse.name(), namespace: namespace.clone() };
+    let (api, telemetry) = (dynamic(&client, &namespace, &kind), context.telemetry.clone());
+    let sink = WarehouseSink { context, scope: namespace };
+    Arc::new(Watch { api, labels: None, name, sink, telemetry }).run(stop).await;
 }
 
 fn dynamic(client: &Client, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
@@ -120,6 +144,19 @@ impl IntoEntry for PersistentVolumeClaim {
     }
 }
 
+impl CacheSink {
+    /// Queues those to whom something under this name may belong. What looks like a warehouse's is a cluster's only if there is such a cluster.
+    fn wake(&self, fleet: Place) {
+        let warehouse = Subject::warehouse_of(&fleet);
+        if warehouse.is_none() || self.context.clusters.get(&fleet).is_some() {
+            self.context.queue.add(Subject::Cluster(fleet));
+        }
+        if let Some(warehouse) = warehouse {
+            self.context.queue.add(warehouse);
+        }
+    }
+}
+
 impl<K: IntoEntry + ResourceExt> Sink<K> for CacheSink {
     type Kept = Entry;
 
@@ -129,19 +166,19 @@ impl<K: IntoEntry + ResourceExt> Sink<K> for CacheSink {
 
     fn listed(&self, all: Vec<Entry>, revision: Revision) {
         for cluster in self.context.caches.replace(self.watched, &self.scope, all, revision) {
-            self.context.queue.add(cluster);
+            self.wake(cluster);
         }
     }
 
     fn seen(&self, entry: Entry) {
         let cluster = entry.cluster_name();
         self.context.caches.put(self.watched, &self.scope, entry);
-        self.context.queue.add(cluster);
+        self.wake(cluster);
     }
 
     fn gone(&self, object: &K, revision: Revision) {
         if let Some(cluster) = self.context.caches.remove(self.watched, &self.scope, &place(object), revision) {
-            self.context.queue.add(cluster);
+            self.wake(cluster);
         }
     }
 
@@ -150,40 +187,95 @@ impl<K: IntoEntry + ResourceExt> Sink<K> for CacheSink {
     }
 }
 
-/// Keeps the resources themselves.
+/// Keeps the clusters themselves.
 struct ClusterSink {
     context: Arc<Context>,
     scope: String,
 }
 
+impl ClusterSink {
+    /// Queues the warehouses of a cluster, or of every cluster of its namespace.
+    fn wake_warehouses(&self, namespace: &str, cluster: Option<&str>) {
+        let of_cluster = |warehouse: &Resource<StarRocksWarehouse>| {
+            cluster.is_none_or(|cluster| warehouse.parsed.as_ref().is_ok_and(|parsed| parsed.spec.star_rocks_cluster == cluster))
+        };
+        for warehouse in self.context.warehouses.of_namespace(namespace, of_cluster) {
+            self.context.queue.add(Subject::Warehouse(warehouse));
+        }
+    }
+}
+
 impl Sink<DynamicObject> for ClusterSink {
-    type Kept = (ClusterName, Resource);
+    type Kept = (Place, Resource<StarRocksCluster>);
 
     fn keep(&self, object: DynamicObject) -> Option<Self::Kept> {
         Resource::read(object).filter(|(name, _)| self.context.settings.serves(&name.namespace))
     }
 
     fn listed(&self, all: Vec<Self::Kept>, _: Revision) {
-        let is_asked = |resource: &Resource| resource.status.observed_generation != Some(resource.generation);
-        let asked: BTreeSet<ClusterName> = all.iter().filter(|(_, resource)| is_asked(resource)).map(|(name, _)| name.clone()).collect();
-        for cluster in self.context.resources.replace(&self.scope, all) {
+        let is_asked = |resource: &Resource<_>| resource.status.observed_generation != Some(resource.generation);
+        let asked: BTreeSet<Place> = all.iter().filter(|(_, resource)| is_asked(resource)).map(|(name, _)| name.clone()).collect();
+        let touched = self.context.clusters.replace(&self.scope, all);
+        for namespace in touched.iter().map(|cluster| cluster.namespace.as_str()).collect::<BTreeSet<_>>() {
+            self.wake_warehouses(namespace, None);
+        }
+        for cluster in touched {
             if asked.contains(&cluster) {
-                self.context.queue.add_first(cluster);
+                self.context.queue.add_first(Subject::Cluster(cluster));
             } else {
-                self.context.queue.add(cluster);
+                self.context.queue.add(Subject::Cluster(cluster));
             }
         }
     }
 
     fn seen(&self, (name, resource): Self::Kept) {
-        self.context.resources.put(name.clone(), resource);
-        self.context.queue.add(name);
+        let now = (resource.generation, resource.deleting);
+        let former = self.context.clusters.put(name.clone(), resource);
+        // Its status changes often and says nothing to a warehouse.
+        if former.is_none_or(|former| (former.generation, former.deleting) != now) {
+            self.wake_warehouses(&name.namespace, Some(&name.name));
+        }
+        self.context.queue.add(Subject::Cluster(name));
     }
 
     fn gone(&self, object: &DynamicObject, _: Revision) {
         let name = place(object);
-        self.context.resources.remove(&name);
-        self.context.queue.add(name);
+        self.context.clusters.remove(&name);
+        self.wake_warehouses(&name.namespace, Some(&name.name));
+        self.context.queue.add(Subject::Cluster(name));
+    }
+
+    fn passed(&self, _: Revision) {}
+}
+
+/// Keeps the warehouses themselves.
+struct WarehouseSink {
+    context: Arc<Context>,
+    scope: String,
+}
+
+impl Sink<DynamicObject> for WarehouseSink {
+    type Kept = (Place, Resource<StarRocksWarehouse>);
+
+    fn keep(&self, object: DynamicObject) -> Option<Self::Kept> {
+        Resource::read(object).filter(|(name, _)| self.context.settings.serves(&name.namespace))
+    }
+
+    fn listed(&self, all: Vec<Self::Kept>, _: Revision) {
+        for warehouse in self.context.warehouses.replace(&self.scope, all) {
+            self.context.queue.add(Subject::Warehouse(warehouse));
+        }
+    }
+
+    fn seen(&self, (name, resource): Self::Kept) {
+        self.context.warehouses.put(name.clone(), resource);
+        self.context.queue.add(Subject::Warehouse(name));
+    }
+
+    fn gone(&self, object: &DynamicObject, _: Revision) {
+        let name = place(object);
+        self.context.warehouses.remove(&name);
+        self.context.queue.add(Subject::Warehouse(name));
     }
 
     fn passed(&self, _: Revision) {}

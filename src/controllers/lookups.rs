@@ -6,10 +6,11 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::Instant;
 
-use super::context::Memories;
+use super::context::{Context, Memories};
+use super::subject::Subject;
 use crate::model::cluster::LoginSource;
 use crate::model::{Observed, Silence, SilenceKind};
-use crate::observe::{self, ClusterName, LookupError};
+use crate::observe::{self, LookupError};
 use crate::starrocks::Login;
 use crate::validate::References;
 
@@ -20,7 +21,7 @@ const FRESH: Duration = Duration::from_secs(1_800);
 /// What was looked up for a cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Remembered {
-    generation: i64,
+    generations: [i64; 2],
     at: Instant,
     config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
     login: Option<(LoginSource, Result<Login, Silence>)>,
@@ -28,21 +29,27 @@ pub(super) struct Remembered {
 
 /// Looks up for one pass.
 pub(super) struct Lookups<'a> {
-    pub(super) client: &'a Client,
-    pub(super) memories: &'a Memories,
-    pub(super) cluster: &'a ClusterName,
-    pub(super) generation: i64,
+    client: &'a Client,
+    memories: &'a Memories,
+    subject: &'a Subject,
+    /// Of the resource, and of the one that it names.
+    generations: [i64; 2],
 }
 
-impl Lookups<'_> {
+impl<'a> Lookups<'a> {
+    /// Lookups of a pass over the resource of these generations.
+    pub(super) const fn new(context: &'a Context, subject: &'a Subject, generations: [i64; 2]) -> Self {
+        Self { client: &context.hands.client, memories: &context.memories, subject, generations }
+    }
+
     /// The ConfigMaps of the given names.
     pub(super) async fn references(&self, wanted: &BTreeSet<String>) -> Result<References, LookupError> {
         if let Some(remembered) = self.fresh().filter(|remembered| wanted.iter().eq(remembered.config_maps.keys())) {
             return Ok(References { config_maps: remembered.config_maps });
         }
-        let config_maps = observe::config_maps(self.client, &self.cluster.namespace, wanted).await?;
-        let remembered = Remembered { generation: self.generation, at: Instant::now(), config_maps: config_maps.clone(), login: None };
-        self.memories.remember(self.cluster, Some(remembered));
+        let config_maps = observe::config_maps(self.client, &self.subject.place().namespace, wanted).await?;
+        let remembered = Remembered { generations: self.generations, at: Instant::now(), config_maps: config_maps.clone(), login: None };
+        self.memories.remember(self.subject, Some(remembered));
         Ok(References { config_maps })
     }
 
@@ -55,9 +62,9 @@ impl Lookups<'_> {
         {
             return Ok(login);
         }
-        let login = observe::login(self.client, &self.cluster.namespace, source).await?;
+        let login = observe::login(self.client, &self.subject.place().namespace, source).await?;
         let remembered = remembered.map(|remembered| Remembered { login: Some((source.clone(), login.clone())), ..remembered });
-        self.memories.remember(self.cluster, remembered);
+        self.memories.remember(self.subject, remembered);
         Ok(login)
     }
 
@@ -71,11 +78,11 @@ impl Lookups<'_> {
 
     /// Forgets what was looked up.
     pub(super) fn forget(&self) {
-        self.memories.remember(self.cluster, None);
+        self.memories.remember(self.subject, None);
     }
 
     fn fresh(&self) -> Option<Remembered> {
-        let remembered = self.memories.looked_up(self.cluster)?;
-        (remembered.generation == self.generation && remembered.at.elapsed() < FRESH).then_some(remembered)
+        let remembered = self.memories.looked_up(self.subject)?;
+        (remembered.generations == self.generations && remembered.at.elapsed() < FRESH).then_some(remembered)
     }
 }

@@ -1,4 +1,4 @@
-//! Kubernetes wiring: watches feed a queue, passes over clusters empty it, one process leads; `run` starts it all and ends it in order.
+//! Kubernetes wiring: watches feed a queue, passes over clusters and warehouses empty it, one process leads; `run` starts it all and ends it in order.
 
 mod context;
 mod details;
@@ -7,12 +7,15 @@ mod feed;
 mod lease;
 mod lookups;
 mod outcome;
+mod pass;
 mod queue;
 mod refusals;
 mod resources;
 mod settings;
 mod spread;
 mod starrocks_cluster;
+mod starrocks_warehouse;
+mod subject;
 mod watch;
 
 #[cfg(test)]
@@ -30,15 +33,16 @@ use tokio_util::sync::CancellationToken;
 
 pub use settings::{LEASE_NAME, Scope, Settings};
 
-use crate::apply::{self, Events, Regarding};
+use crate::apply::{self, Events};
 use crate::model::Notice;
-use crate::observe::{Caches, ClusterName};
+use crate::observe::Caches;
 use crate::starrocks::StarRocks;
 use crate::telemetry::Telemetry;
 use context::Context;
 use lease::Lease;
 use outcome::PassError;
 use queue::{Next, Queue};
+use subject::Subject;
 
 /// How long the first pass waits for all watches, so that what was asked for meanwhile comes first; one that fails must not stop the others for longer.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
@@ -108,7 +112,8 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
     let context = Arc::new(Context {
         hands: apply::Context { client: client.clone(), starrocks, events },
         caches: Caches::new(),
-        resources: resources::Resources::default(),
+        clusters: resources::Resources::default(),
+        warehouses: resources::Resources::default(),
         queue: Queue::new(),
         watched: feed::kinds_served(&client).await,
         settings,
@@ -144,46 +149,56 @@ async fn work(context: &Arc<Context>, passes: &mut JoinSet<()>, shutdown: &Cance
         tokio::select! {
             () = shutdown.cancelled() => return,
             Some(_ended) = passes.join_next(), if !passes.is_empty() => {}
-            name = context.queue.next(), if passes.len() < concurrency => {
+            subject = context.queue.next(), if passes.len() < concurrency => {
                 context.telemetry.metrics.queue_depth(context.queue.len());
-                passes.spawn(pass(Arc::clone(context), name));
+                passes.spawn(look(Arc::clone(context), subject));
             }
         }
     }
 }
 
-/// One pass over one cluster, whatever happens in it.
-async fn pass(context: Arc<Context>, name: ClusterName) {
+/// One pass over one resource, whatever happens in it.
+async fn look(context: Arc<Context>, subject: Subject) {
     let start = Instant::now();
-    let outcome = AssertUnwindSafe(starrocks_cluster::reconcile(&context, &name)).catch_unwind().await;
+    let pass = async {
+        match &subject {
+            Subject::Cluster(_) => starrocks_cluster::reconcile(&context, &subject).await,
+            Subject::Warehouse(_) => starrocks_warehouse::reconcile(&context, &subject).await,
+        }
+    };
+    let outcome = AssertUnwindSafe(pass).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(PassError::Panic(words_of(&*panic))));
     context.telemetry.metrics.pass(start.elapsed());
     let next = match outcome {
         Ok(next) => next,
         Err(error) => {
             if error.is_expected() {
-                tracing::debug!(cluster = %name, %error, "a pass is repeated");
+                tracing::debug!(cluster = %subject, %error, "a pass is repeated");
             } else {
-                tracing::warn!(cluster = %name, %error, "a pass failed");
+                tracing::warn!(cluster = %subject, %error, "a pass failed");
             }
             if let Some(category) = error.category() {
                 context.telemetry.metrics.error(category);
             }
-            context.memories.remember(&name, None);
+            context.memories.remember(&subject, None);
             if let PassError::Panic(words) = &error {
-                report_panic(&context, &name, words).await;
+                report_panic(&context, &subject, words).await;
             }
             Next::Retry
         }
     };
-    context.queue.done(&name, next);
+    context.queue.done(&subject, next);
     context.telemetry.metrics.queue_depth(context.queue.len());
 }
 
 /// Tells the user that the operator has a defect; other clusters are served on.
-async fn report_panic(context: &Context, name: &ClusterName, words: &str) {
-    let Some(resource) = context.resources.get(name) else { return };
-    let regarding = Regarding { namespace: name.namespace.clone(), name: name.name.clone(), uid: resource.uid.clone() };
+async fn report_panic(context: &Context, subject: &Subject, words: &str) {
+    let uid = match subject {
+        Subject::Cluster(place) => context.clusters.get(place).map(|resource| resource.uid.clone()),
+        Subject::Warehouse(place) => context.warehouses.get(place).map(|resource| resource.uid.clone()),
+    };
+    let Some(uid) = uid else { return };
+    let regarding = pass::regarding(subject, &uid);
     let message = format!("a defect of the operator: {words}. It keeps trying; please report this with its log");
     let notice = Notice { warning: true, reason: "OperatorDefect".to_owned(), message };
     if let Err(error) = context.hands.events.publish(&context.hands.client, &regarding, &notice, context.settings.clock.now()).await {

@@ -2,10 +2,11 @@
 
 use super::context::Context;
 use super::resources::{Resource, Unreadable};
+use super::subject::Subject;
 use crate::api::StarRocksClusterStatus;
 use crate::apply::{ApplyError, Report, StepError};
 use crate::model::{Decision, Timestamp};
-use crate::observe::{ClusterName, LookupError};
+use crate::observe::LookupError;
 use crate::plan::{self, Rejection};
 use crate::telemetry::Category;
 use crate::validate::{FieldFault, Rule};
@@ -73,20 +74,20 @@ fn category_of_step(error: &StepError) -> Category {
 }
 
 /// Tells what was decided: what is waited for, and refusals of the safety check, which are defects.
-pub(super) fn tell(context: &Context, name: &ClusterName, decision: &Decision, violations: impl Iterator<Item = String>) {
+pub(super) fn tell(context: &Context, subject: &Subject, decision: &Decision, violations: impl Iterator<Item = String>) {
     let metrics = &context.telemetry.metrics;
-    metrics.waiting(&name.to_string(), decision.waiting_on.iter().map(|waiting| waiting.code().to_owned()));
+    metrics.waiting(&subject.to_string(), decision.waiting_on.iter().map(|waiting| waiting.code().to_owned()));
     for violation in violations {
         metrics.refusal();
-        tracing::error!(cluster = %name, violation, "the safety check refused a decision");
+        tracing::error!(cluster = %subject, violation, "the safety check refused a decision");
     }
     for waiting in &decision.waiting_on {
-        tracing::debug!(cluster = %name, code = waiting.code(), "{waiting}");
+        tracing::debug!(cluster = %subject, code = waiting.code(), "{waiting}");
     }
 }
 
 /// Counts and logs what was done.
-pub(super) fn count(context: &Context, name: &ClusterName, report: &Report) {
+pub(super) fn count(context: &Context, subject: &Subject, report: &Report) {
     let metrics = &context.telemetry.metrics;
     for ((verb, kind), count) in &report.writes {
         metrics.writes(verb.name(), kind, *count);
@@ -95,23 +96,23 @@ pub(super) fn count(context: &Context, name: &ClusterName, report: &Report) {
         metrics.statements(kind, *count);
     }
     for partial in &report.partial {
-        tracing::info!(cluster = %name, "a setting reached some frontends only: {partial}");
+        tracing::info!(cluster = %subject, "a setting reached some frontends only: {partial}");
     }
     for failure in &report.failures {
         metrics.error(category_of_step(&failure.error));
         if failure.is_expected() {
-            tracing::info!(cluster = %name, step = failure.name(), error = %failure.error, "a step waits for StarRocks");
+            tracing::info!(cluster = %subject, step = failure.name(), error = %failure.error, "a step waits for StarRocks");
         } else {
-            tracing::warn!(cluster = %name, step = failure.name(), error = %failure.error, "a step failed");
+            tracing::warn!(cluster = %subject, step = failure.name(), error = %failure.error, "a step failed");
         }
     }
     if report.acts() > 0 {
-        tracing::info!(cluster = %name, writes = ?report.writes, statements = ?report.statements, "acted");
+        tracing::info!(cluster = %subject, writes = ?report.writes, statements = ?report.statements, "acted");
     }
 }
 
 /// The status of a resource that cannot be read.
-pub(super) fn unreadable(resource: &Resource, error: &Unreadable, now: Timestamp) -> StarRocksClusterStatus {
+pub(super) fn unreadable<K>(resource: &Resource<K>, error: &Unreadable, now: Timestamp) -> StarRocksClusterStatus {
     let rejection = Rejection {
         code: "SR-3000".to_owned(),
         field: error.field.clone(),
@@ -122,7 +123,7 @@ pub(super) fn unreadable(resource: &Resource, error: &Unreadable, now: Timestamp
 }
 
 /// The status of a resource that breaks rules. One that declares nothing breaks none that matters: there is nothing to do.
-pub(super) fn rejected(resource: &Resource, faults: &[FieldFault], now: Timestamp) -> StarRocksClusterStatus {
+pub(super) fn rejected<K>(resource: &Resource<K>, faults: &[FieldFault], now: Timestamp) -> StarRocksClusterStatus {
     if let [fault] = faults
         && fault.code == Rule::NothingDeclared.code()
     {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::spread::spread;
+use super::subject::Subject;
 use crate::apply::Report;
 use crate::model::refusal::content;
 use crate::model::{Decision, Refusal, Request, Timestamp, WaitingOn};
-use crate::observe::ClusterName;
 
 /// The first wait. Whatever made the request may be corrected within seconds, but then it also differs and does not wait at all.
 const FIRST: Duration = Duration::from_secs(2);
@@ -15,12 +15,12 @@ const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// The refusals to remember after a pass: those of this pass, and former ones that it did not ask again about.
-pub(super) fn after(cluster: &ClusterName, former: Vec<Refusal>, report: &Report, decision: &Decision, now: Timestamp) -> Vec<Refusal> {
+pub(super) fn after(subject: &Subject, former: Vec<Refusal>, report: &Report, decision: &Decision, now: Timestamp) -> Vec<Refusal> {
     let mut refusals: Vec<Refusal> = Vec::new();
     for failure in &report.failures {
         let (Some(status), Some(request)) = (failure.refusal(), Request::of(&failure.step)) else { continue };
         let in_a_row = former.iter().find(|refusal| refusal.meets(&failure.step)).map_or(0, |refusal| refusal.refusals);
-        let again = now + pause(cluster, &request, in_a_row);
+        let again = now + pause(subject, &request, in_a_row);
         let (reason, words) = (status.reason.clone(), status.message.clone());
         refusals.push(Refusal { content: content(&failure.step), request, reason, words, refusals: in_a_row.saturating_add(1), again });
     }
@@ -36,9 +36,9 @@ fn tells(wait: &WaitingOn, refused: &Request) -> bool {
 }
 
 /// 2, 4, 8 … 300 s, spread by up to a fifth.
-fn pause(cluster: &ClusterName, request: &Request, in_a_row: u32) -> Duration {
+fn pause(subject: &Subject, request: &Request, in_a_row: u32) -> Duration {
     let doubled = FIRST.saturating_mul(1_u32.checked_shl(in_a_row.min(16)).unwrap_or(u32::MAX));
-    spread(doubled.min(LONGEST), 20, &(cluster, request, in_a_row))
+    spread(doubled.min(LONGEST), 20, &(subject, request, in_a_row))
 }
 
 #[cfg(test)]
@@ -67,8 +67,8 @@ mod tests {
         WaitingOn::RequestRefused { request: "delete Pod c-fe-2".to_owned(), words: "no".to_owned(), way_out: String::new() }
     }
 
-    fn cluster() -> ClusterName {
-        Place { namespace: "n".to_owned(), name: "c".to_owned() }
+    fn cluster() -> Subject {
+        Subject::Cluster(Place { namespace: "n".to_owned(), name: "c".to_owned() })
     }
 
     #[test]

@@ -1,18 +1,46 @@
-//! The StarRocksCluster resources that the watch has seen; one that cannot be read is kept with the reason and spoils no other.
+//! The resources of a kind that the watch has seen; one that cannot be read is kept with the reason and spoils no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kube::api::DynamicObject;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{StarRocksCluster, StarRocksClusterStatus};
+use crate::api::{StarRocksCluster, StarRocksClusterStatus, StarRocksWarehouse, StarRocksWarehouseStatus};
+use crate::apply::ResourceKind;
 use crate::model::component::IGNORED_ANNOTATION;
-use crate::observe::{ClusterName, Place, Revision};
+use crate::model::warehouse;
+use crate::observe::{Place, Revision};
+
+/// A kind of resource that users write.
+pub(super) trait Kind: DeserializeOwned {
+    /// Which.
+    const KIND: ResourceKind;
+
+    /// Its status as decisions read it; an odd one is as good as none.
+    fn remembered(status: Value) -> StarRocksClusterStatus;
+}
+
+impl Kind for StarRocksCluster {
+    const KIND: ResourceKind = ResourceKind::Cluster;
+
+    fn remembered(status: Value) -> StarRocksClusterStatus {
+        serde_json::from_value(status).unwrap_or_default()
+    }
+}
+
+impl Kind for StarRocksWarehouse {
+    const KIND: ResourceKind = ResourceKind::Warehouse;
+
+    fn remembered(status: Value) -> StarRocksClusterStatus {
+        warehouse::remembered(serde_json::from_value::<StarRocksWarehouseStatus>(status).unwrap_or_default())
+    }
+}
 
 /// A resource as last seen.
 #[derive(Clone, Debug)]
-pub(super) struct Resource {
+pub(super) struct Resource<K> {
     pub(super) uid: String,
     pub(super) generation: i64,
     pub(super) resource_version: String,
@@ -21,9 +49,10 @@ pub(super) struct Resource {
     pub(super) deleting: bool,
     /// Whether the user told the operator to leave it alone.
     pub(super) ignored: bool,
+    pub(super) finalizers: Vec<String>,
     pub(super) status: StarRocksClusterStatus,
     /// The resource, or why it cannot be read.
-    pub(super) parsed: Result<StarRocksCluster, Unreadable>,
+    pub(super) parsed: Result<K, Unreadable>,
 }
 
 /// Why a resource cannot be read.
@@ -35,8 +64,8 @@ pub(super) struct Unreadable {
     pub(super) error: String,
 }
 
-impl Resource {
-    pub(super) fn read(object: DynamicObject) -> Option<(ClusterName, Self)> {
+impl<K: Kind> Resource<K> {
+    pub(super) fn read(object: DynamicObject) -> Option<(Place, Self)> {
         let metadata = &object.metadata;
         let place = Place { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone()? };
         let resource_version = metadata.resource_version.clone().unwrap_or_default();
@@ -49,31 +78,30 @@ impl Resource {
             resource_version,
             deleting: metadata.deletion_timestamp.is_some(),
             ignored: ignored.is_some_and(|value| value == "true"),
-            status: serde_json::from_value(status).unwrap_or_default(),
+            finalizers: metadata.finalizers.clone().unwrap_or_default(),
+            status: K::remembered(status),
             parsed: parse(object),
         };
         Some((place, resource))
     }
 }
 
-fn parse(mut object: DynamicObject) -> Result<StarRocksCluster, Unreadable> {
+fn parse<K: Kind>(mut object: DynamicObject) -> Result<K, Unreadable> {
     object.metadata.managed_fields = None;
     object.types = None;
     let whole = |error: serde_json::Error| Unreadable { field: "spec".to_owned(), error: error.to_string() };
-    let json = with_types(serde_json::to_value(object).map_err(whole)?);
-    let mut cluster = serde_json::from_value::<StarRocksCluster>(json.clone()).map_err(|error| {
-        let mut field = "spec".to_owned();
-        narrow(&json, "/spec", &mut field);
-        Unreadable { field, error: error.to_string() }
-    })?;
     // The status is read apart, so that an odd status cannot make the spec unreadable twice.
-    cluster.status = None;
-    Ok(cluster)
+    let json = with_types(K::KIND, serde_json::to_value(object).map_err(whole)?);
+    serde_json::from_value::<K>(json.clone()).map_err(|error| {
+        let mut field = "spec".to_owned();
+        narrow::<K>(&json, "/spec", &mut field);
+        Unreadable { field, error: error.to_string() }
+    })
 }
 
 /// Finds the smallest part below `pointer` without which the resource can be read; the parser's words name the type but not the place.
-fn narrow(json: &Value, pointer: &str, field: &mut String) {
-    let reads = |without: &Value| serde_json::from_value::<StarRocksCluster>(without.clone()).is_ok();
+fn narrow<K: Kind>(json: &Value, pointer: &str, field: &mut String) {
+    let reads = |without: &Value| serde_json::from_value::<K>(without.clone()).is_ok();
     let steps: Vec<(String, String)> = match json.pointer(pointer) {
         Some(Value::Object(fields)) => fields.keys().map(|key| (key.replace('~', "~0").replace('/', "~1"), format!(".{key}"))).collect(),
         Some(Value::Array(items)) => (0..items.len()).map(|index| (index.to_string(), format!("[{index}]"))).collect(),
@@ -88,49 +116,86 @@ fn narrow(json: &Value, pointer: &str, field: &mut String) {
         }
         if reads(&without) {
             field.push_str(&step);
-            return narrow(json, &format!("{pointer}/{token}"), field);
+            return narrow::<K>(json, &format!("{pointer}/{token}"), field);
         }
     }
 }
 
-fn with_types(mut json: serde_json::Value) -> serde_json::Value {
+fn with_types(kind: ResourceKind, mut json: serde_json::Value) -> serde_json::Value {
     if let Some(fields) = json.as_object_mut() {
         fields.insert("apiVersion".to_owned(), "starrocks.com/v1".into());
-        fields.insert("kind".to_owned(), "StarRocksCluster".into());
+        fields.insert("kind".to_owned(), kind.name().into());
         fields.remove("status");
     }
     json
 }
 
-/// All resources seen.
-#[derive(Debug, Default)]
-pub(super) struct Resources(RwLock<BTreeMap<ClusterName, Arc<Resource>>>);
+/// All resources of a kind seen.
+#[derive(Debug)]
+pub(super) struct Resources<K>(RwLock<Seen<K>>);
 
-impl Resources {
-    pub(super) fn get(&self, name: &ClusterName) -> Option<Arc<Resource>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+#[derive(Debug)]
+struct Seen<K> {
+    all: BTreeMap<Place, Arc<Resource<K>>>,
+    /// The namespaces (empty for all of them) of which a full list has been seen.
+    scopes: BTreeSet<String>,
+}
+
+impl<K> Default for Resources<K> {
+    fn default() -> Self {
+        Self(RwLock::new(Seen { all: BTreeMap::new(), scopes: BTreeSet::new() }))
+    }
+}
+
+impl<K> Resources<K> {
+    pub(super) fn get(&self, name: &Place) -> Option<Arc<Resource<K>>> {
+        self.read().all.get(name).cloned()
     }
 
-    pub(super) fn put(&self, name: ClusterName, resource: Resource) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(resource));
+    /// Stores a resource and returns the one that it replaces.
+    pub(super) fn put(&self, name: Place, resource: Resource<K>) -> Option<Arc<Resource<K>>> {
+        self.write().all.insert(name, Arc::new(resource))
     }
 
-    pub(super) fn remove(&self, name: &ClusterName) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    pub(super) fn remove(&self, name: &Place) {
+        self.write().all.remove(name);
+    }
+
+    /// Names of the resources of a namespace of which something holds.
+    pub(super) fn of_namespace(&self, namespace: &str, holds: impl Fn(&Resource<K>) -> bool) -> Vec<Place> {
+        let seen = self.read();
+        let chosen = seen.all.iter().filter(|(name, resource)| name.namespace == namespace && holds(resource));
+        chosen.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether everything in a namespace has been seen once, so that what is not there does not exist.
+    pub(super) fn has_seen(&self, namespace: &str) -> bool {
+        let seen = self.read();
+        seen.scopes.contains("") || seen.scopes.contains(namespace)
     }
 
     /// Replaces the resources of a namespace (all for the empty one) by a full list; names those to look at: listed or gone.
-    pub(super) fn replace(&self, scope: &str, listed: Vec<(ClusterName, Resource)>) -> BTreeSet<ClusterName> {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let mut touched: BTreeSet<ClusterName> = all.keys().filter(|name| scope.is_empty() || name.namespace == scope).cloned().collect();
+    pub(super) fn replace(&self, scope: &str, listed: Vec<(Place, Resource<K>)>) -> BTreeSet<Place> {
+        let mut seen = self.write();
+        seen.scopes.insert(scope.to_owned());
+        let mut touched: BTreeSet<Place> = seen.all.keys().filter(|name| scope.is_empty() || name.namespace == scope).cloned().collect();
         for name in &touched {
-            all.remove(name);
+            seen.all.remove(name);
         }
         for (name, resource) in listed {
             touched.insert(name.clone());
-            all.insert(name, Arc::new(resource));
+            seen.all.insert(name, Arc::new(resource));
         }
         touched
+    }
+
+    // Nothing above panics while holding the lock, so a poisoned one still holds whole contents.
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Seen<K>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Seen<K>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    fn read(object: Value) -> Resource {
+    fn read(object: Value) -> Resource<StarRocksCluster> {
         let object: DynamicObject = serde_json::from_value(object).expect("an object");
         Resource::read(object).expect("it has a name").1
     }
@@ -185,14 +250,16 @@ mod tests {
 
     #[test]
     fn a_full_list_forgets_what_is_not_on_it_within_its_namespace_only() {
-        let resources = Resources::default();
+        let resources = Resources::<StarRocksCluster>::default();
         let place = |namespace: &str, name: &str| Place { namespace: namespace.to_owned(), name: name.to_owned() };
         for (namespace, name) in [("n", "a"), ("n", "b"), ("m", "c")] {
             resources.put(place(namespace, name), read(json!({ "metadata": { "name": name, "namespace": namespace }, "spec": {} })));
         }
+        assert!(!resources.has_seen("n"));
         let listed = vec![(place("n", "b"), read(json!({ "metadata": { "name": "b", "namespace": "n" }, "spec": {} })))];
         let touched = resources.replace("n", listed);
         assert_eq!(touched.len(), 2);
+        assert!(resources.has_seen("n") && !resources.has_seen("m"));
         assert!(resources.get(&place("n", "a")).is_none());
         assert!(resources.get(&place("m", "c")).is_some());
     }

@@ -31,6 +31,12 @@ pub fn cluster_role_rules() -> Vec<PolicyRule> {
         // Owner references with blockOwnerDeletion need this where OwnerReferencesPermissionEnforcement is on, as on OpenShift.
         rule("starrocks.com", &["starrocksclusters/finalizers"], &["update"]),
     ];
+    rules.extend([
+        // A patch of the finalizers: a warehouse must not vanish before it has been dropped.
+        rule("starrocks.com", &["starrockswarehouses"], &["list", "patch", "watch"]),
+        rule("starrocks.com", &["starrockswarehouses/status"], &["patch"]),
+        rule("starrocks.com", &["starrockswarehouses/finalizers"], &["update"]),
+    ]);
     let mut owned: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for kind in ObjectKind::ALL {
         let (group, plural) = group_and_plural(kind);

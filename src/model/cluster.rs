@@ -7,19 +7,21 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{CSIVolumeSource, EnvVar, HostPathVolumeSource};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::Component;
 pub use super::ports::Ports;
+use super::{Component, Warehouse};
 // Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
 pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
 use crate::release::{Claim, Image, Version};
 
-/// A StarRocksCluster that `validate` has accepted.
+/// A StarRocksCluster that `validate` has accepted; or the compute nodes of a StarRocksWarehouse, which are a cluster of their own but for their frontends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     /// Namespace of the resource and of everything owned by it.
     pub namespace: String,
-    /// Name of the resource.
+    /// Name of the resource, from which all other names follow; of a warehouse `<resource>-warehouse`.
     pub name: String,
+    /// What this is a warehouse of; `None` for a whole cluster.
+    pub warehouse: Option<Warehouse>,
     /// UID of the resource: ownership is by UID, never by name.
     pub uid: String,
     /// `metadata.generation` that was validated.
@@ -28,7 +30,7 @@ pub struct Cluster {
     pub run_mode: RunMode,
     /// `spec.version`, when declared.
     pub version: Option<Version>,
-    /// The frontends.
+    /// The frontends; those of its cluster for a warehouse, which does not own them.
     pub frontend: Workload,
     /// The backends, if wanted.
     pub backend: Option<Workload>,
@@ -272,6 +274,7 @@ impl Cluster {
     /// The workload of a component, if wanted; the proxy is not a workload.
     pub const fn workload(&self, component: Component) -> Option<&Workload> {
         match component {
+            Component::Frontend if self.warehouse.is_some() => None,
             Component::Frontend => Some(&self.frontend),
             Component::Backend => self.backend.as_ref(),
             Component::ComputeNode => self.compute_node.as_ref(),
@@ -282,6 +285,16 @@ impl Cluster {
     /// All wanted workloads in the order in which they are made.
     pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
         Component::STARROCKS.into_iter().filter_map(|component| self.workload(component))
+    }
+
+    /// Name of the resource that owns everything.
+    pub fn resource_name(&self) -> &str {
+        self.warehouse.as_ref().map_or(&self.name, |warehouse| &warehouse.name)
+    }
+
+    /// Name of the cluster whose frontends serve.
+    pub fn frontends_of(&self) -> &str {
+        self.warehouse.as_ref().map_or(&self.name, |warehouse| &warehouse.cluster)
     }
 
     /// Whether the user accepted a named danger.

@@ -112,6 +112,13 @@ pub enum Step {
         /// Why, for the event.
         reason: String,
     },
+    /// Put this operator's finalizer on the resource of a warehouse, so that it cannot vanish before its warehouse has been dropped.
+    Hold,
+    /// Take a finalizer off so that a deletion can end: that of warehouses off a StatefulSet, or this operator's off the resource.
+    LetGo {
+        /// The StatefulSet; `None` for the resource itself.
+        object: Option<ObjectKey>,
+    },
     /// Send a statement to a frontend.
     Execute {
         /// Pod of the frontend.
@@ -126,11 +133,11 @@ impl Step {
     /// it, and a pod restarted before its new template arrived restarts in vain. Objects can be applied one without the other.
     pub fn rests_on(&self, earlier: &Self) -> bool {
         match self {
-            Self::Apply(_) => false,
-            Self::Delete { .. } | Self::RestartPod { .. } | Self::Execute { .. } => match earlier {
+            Self::Apply(_) | Self::Hold => false,
+            Self::Delete { .. } | Self::RestartPod { .. } | Self::Execute { .. } | Self::LetGo { .. } => match earlier {
                 Self::Apply(object) => !object.is_beside_pods(),
                 Self::Delete { .. } => false,
-                Self::RestartPod { .. } | Self::Execute { .. } => true,
+                Self::RestartPod { .. } | Self::Execute { .. } | Self::Hold | Self::LetGo { .. } => true,
             },
         }
     }

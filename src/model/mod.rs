@@ -12,7 +12,9 @@ pub mod sql;
 pub mod starrocks;
 pub mod timestamp;
 pub mod waiting;
+mod waiting_code;
 mod waiting_text;
+pub mod warehouse;
 
 pub use answer::{Answer, Silence, SilenceKind};
 pub use cluster::{Cluster, Workload};
@@ -24,3 +26,4 @@ pub use refusal::{Refusal, Request};
 pub use sql::{FrontendSetting, Query, Statement};
 pub use timestamp::Timestamp;
 pub use waiting::WaitingOn;
+pub use warehouse::{Warehouse, WarehouseReport};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component};
 use super::starrocks::{FrontendReport, GroupReport};
-use super::{Refusal, Timestamp};
+use super::{Refusal, Timestamp, WarehouseReport};
 use crate::api::StarRocksClusterStatus;
 
 /// Kinds of objects that the operator owns.
@@ -110,6 +110,12 @@ impl LiveObject {
         self.body.pointer(pointer).and_then(Value::as_str).unwrap_or("")
     }
 
+    /// Whether it carries a finalizer.
+    pub fn is_held_by(&self, finalizer: &str) -> bool {
+        let finalizers = self.body.pointer("/metadata/finalizers").and_then(Value::as_array);
+        finalizers.into_iter().flatten().any(|held| held.as_str() == Some(finalizer))
+    }
+
     /// Whether the controller of this workload has seen its newest spec; before that its status describes the past.
     pub fn status_is_current(&self) -> bool {
         self.integer("/status/observedGeneration") >= self.generation()
@@ -186,6 +192,9 @@ pub struct Observed {
     /// Requests of former passes that the API server refused for good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
+    /// What is known beside the nodes, when this is a warehouse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<WarehouseReport>,
 }
 
 /// A PersistentVolumeClaim of a pod.
@@ -212,7 +221,13 @@ impl Observed {
             group: GroupReport::default(),
             claims: BTreeMap::new(),
             refusals: Vec::new(),
+            warehouse: None,
         }
+    }
+
+    /// Whether the resource is a warehouse that is being deleted.
+    pub fn is_leaving(&self) -> bool {
+        self.warehouse.as_ref().is_some_and(|warehouse| warehouse.deleting)
     }
 
     /// A live object.

@@ -17,6 +17,10 @@ pub enum Request {
     Delete(ObjectKey),
     /// Deletion of a pod, so that it is made anew.
     RestartPod(String),
+    /// A finalizer put on the resource.
+    Hold,
+    /// A finalizer taken off an object, or off the resource.
+    LetGo(Option<ObjectKey>),
 }
 
 impl Request {
@@ -26,6 +30,8 @@ impl Request {
             Step::Apply(object) => Some(Self::Apply(object.key())),
             Step::Delete { object, .. } => Some(Self::Delete(object.clone())),
             Step::RestartPod { pod, .. } => Some(Self::RestartPod(pod.clone())),
+            Step::Hold => Some(Self::Hold),
+            Step::LetGo { object } => Some(Self::LetGo(object.clone())),
             Step::Execute { .. } => None,
         }
     }
@@ -37,6 +43,9 @@ impl fmt::Display for Request {
             Self::Apply(object) => write!(out, "apply {} {}", object.kind.name(), object.name),
             Self::Delete(object) => write!(out, "delete {} {}", object.kind.name(), object.name),
             Self::RestartPod(pod) => write!(out, "delete Pod {pod}"),
+            Self::Hold => out.write_str("put a finalizer on the resource"),
+            Self::LetGo(Some(object)) => write!(out, "take the finalizer off {} {}", object.kind.name(), object.name),
+            Self::LetGo(None) => out.write_str("take the finalizer off the resource"),
         }
     }
 }
@@ -71,6 +80,6 @@ pub fn content(step: &Step) -> String {
     match step {
         Step::Apply(object) => object.annotation(APPLIED_ANNOTATION).unwrap_or_default().to_owned(),
         Step::Delete { uid, .. } | Step::RestartPod { uid, .. } => uid.clone(),
-        Step::Execute { .. } => String::new(),
+        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } => String::new(),
     }
 }

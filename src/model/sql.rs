@@ -94,6 +94,8 @@ pub enum Query {
     ShowBackends,
     /// Compute nodes.
     ShowComputeNodes,
+    /// Warehouses, shared-data only.
+    ShowWarehouses,
     /// Tablet health by database.
     ShowStatistic,
     /// In-memory settings of the frontend asked, by name pattern.
@@ -193,6 +195,11 @@ pub enum Statement {
         /// Warehouse to name, shared-data only.
         warehouse: Option<String>,
     },
+    /// DROP WAREHOUSE: a warehouse holds no data, only compute nodes.
+    DropWarehouse {
+        /// Name.
+        name: String,
+    },
     /// RESUME ROUTINE LOAD: asynchronous, the job goes on from the offsets it kept.
     ResumeRoutineLoad {
         /// Database.
@@ -211,6 +218,7 @@ impl Query {
             Self::ShowProcFrontends => "SHOW PROC '/frontends'".to_owned(),
             Self::ShowBackends => "SHOW BACKENDS".to_owned(),
             Self::ShowComputeNodes => "SHOW COMPUTE NODES".to_owned(),
+            Self::ShowWarehouses => "SHOW WAREHOUSES".to_owned(),
             Self::ShowStatistic => "SHOW PROC '/statistic'".to_owned(),
             Self::ShowFrontendConfig(setting) => format!("ADMIN SHOW FRONTEND CONFIG LIKE {}", quoted(setting.key())),
             Self::ShowDatabases => "SHOW DATABASES".to_owned(),
@@ -249,6 +257,7 @@ impl Statement {
                 let from = warehouse.as_ref().map(|name| format!(" FROM WAREHOUSE {}", identifier(name))).unwrap_or_default();
                 format!("ALTER SYSTEM DROP COMPUTE NODE {}{from}", address(host, *port))
             }
+            Self::DropWarehouse { name } => format!("DROP WAREHOUSE {}", identifier(name)),
             Self::ResumeRoutineLoad { database, name } => {
                 format!("RESUME ROUTINE LOAD FOR {}.{}", identifier(database), identifier(name))
             }

@@ -116,6 +116,29 @@ impl fmt::Display for WaitingOn {
             Self::RequestRefused { request, words, way_out } => {
                 write!(out, "Kubernetes refuses to {request}: {words}. {way_out}; it is tried again by itself, at least every six minutes")
             }
+            Self::ClusterAbsent { cluster } => write!(
+                out,
+                "StarRocksCluster {cluster} (spec.starRocksCluster) does not exist in this namespace or is being deleted; the warehouse is made once it is there"
+            ),
+            Self::ClusterUnusable { cluster, detail } => {
+                write!(out, "StarRocksCluster {cluster} has a fault and nothing can be asked of its frontends: {detail}. Correct it there")
+            }
+            Self::NotSharedData { cluster } => write!(
+                out,
+                "StarRocksCluster {cluster} keeps its data on backends, and warehouses need run_mode = shared_data in fe.conf, which cannot be changed \
+                 afterwards. Name a shared-data cluster in spec.starRocksCluster"
+            ),
+            Self::FeatureMissing { cluster } => write!(
+                out,
+                "the frontends of StarRocksCluster {cluster} do not have the feature multi-warehouse (GET /api/v2/feature). \
+                 Use images of a StarRocks edition that has it, or delete this resource; it is looked at again by itself"
+            ),
+            Self::WarehouseTaken { warehouse } => write!(
+                out,
+                "a warehouse {warehouse} exists already and was not made for this resource, so that deleting the resource must not drop it. \
+                 Give the resource another name, or run DROP WAREHOUSE {warehouse} if nobody uses it: a warehouse holds no data"
+            ),
+            Self::WarehouseLeaving { warehouse } => write!(out, "warehouse {warehouse} is being dropped; it is tried until it succeeds"),
             Self::DecisionRefused { detail } => {
                 write!(out, "the operator's own safety check refused its next step: {detail}. Please report this as a defect")
             }

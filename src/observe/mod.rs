@@ -8,6 +8,7 @@ mod group;
 mod lookups;
 mod project;
 mod snapshot;
+mod warehouse;
 
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,4 @@ pub use caches::{Caches, ClusterName, Entry, Place, Projection, Revision, Stored
 pub use lookups::{LookupError, config_maps, login};
 pub use project::{cluster_of_labels, project_claim, project_object, project_pod};
 pub use snapshot::observe;
+pub use warehouse::{observe_warehouse, remains_of_warehouse};

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::model::Timestamp;
 use crate::model::component::{COMPONENT_LABEL, Component, OWNER_LABEL, ordinal};
 use crate::model::observed::{Claim, LiveObject, Ownership, Pod, PodProblem};
+use crate::model::warehouse::fleet_name;
 
 /// Annotations that repeat the whole object: kubectl's, and the one of the former operator.
 const COPIES: [&str; 2] = ["kubectl.kubernetes.io/last-applied-configuration", "starrocks.kubernetes.operator/last-applied-configuration"];
@@ -37,7 +38,11 @@ pub fn cluster_of_labels(metadata: &ObjectMeta, is_object: bool) -> Option<Strin
     let labels = metadata.labels.as_ref()?;
     let owner = labels.get(OWNER_LABEL)?;
     if is_object {
-        return Some(owner.clone());
+        // The autoscaler of a warehouse carries the name of the resource, all its other objects that of its nodes.
+        let owners = metadata.owner_references.iter().flatten();
+        let of_warehouse = owners.into_iter().any(|owner| owner.controller == Some(true) && owner.kind == "StarRocksWarehouse");
+        let is_autoscaler = labels.get(COMPONENT_LABEL).is_some_and(|component| component == "autoscaler");
+        return Some(if of_warehouse && is_autoscaler { fleet_name(owner) } else { owner.clone() });
     }
     let component = Component::from_label(labels.get(COMPONENT_LABEL)?)?;
     let cluster = owner.strip_suffix(component.label())?.strip_suffix('-')?;

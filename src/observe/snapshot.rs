@@ -14,7 +14,7 @@ use crate::model::{Cluster, Component, Observed, Silence, Timestamp};
 use crate::starrocks::{Login, StarRocks};
 
 /// How long a pass may ask. A hanging cluster then delays nobody but itself, and itself not for long.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Observes a cluster. Without a running frontend nothing is asked; without a login every question has failed for the reason given.
 pub async fn observe(
@@ -31,6 +31,12 @@ pub async fn observe(
     observed.objects = belongings.objects;
     observed.pods = belongings.pods;
     observed.claims = belongings.claims;
+    if cluster.warehouse.is_some() {
+        // The frontends are another resource's: asked, and never touched.
+        let other = Place { namespace: cluster.namespace.clone(), name: cluster.frontends_of().to_owned() };
+        let pods = caches.belongings(&other, "").pods.into_iter();
+        observed.pods.extend(pods.filter(|(_, pod)| pod.component == Component::Frontend));
+    }
 
     let ports = (cluster.frontend.query_port(), cluster.frontend.http_port());
     let mut running: Vec<Frontend> =

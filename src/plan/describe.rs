@@ -1,6 +1,6 @@
 //! A step goes in, one line for people comes out; used by the demo, by events and by `plan`.
 
-use crate::model::{Object, Statement, Step};
+use crate::model::{Object, Request, Statement, Step};
 
 /// The step in one line, without a full stop.
 pub fn describe(step: &Step) -> String {
@@ -20,6 +20,7 @@ pub fn describe(step: &Step) -> String {
         Step::Apply(object) => format!("apply {} {}", object.kind().name(), object.key().name),
         Step::Delete { object, .. } => format!("delete {} {}", object.kind.name(), object.name),
         Step::RestartPod { pod, reason, .. } => format!("restart {pod} {reason}"),
+        Step::Hold | Step::LetGo { .. } => Request::of(step).map(|request| request.to_string()).unwrap_or_default(),
         Step::Execute { frontend, statement } => format!("{} on {frontend}: {statement}", purpose(statement)),
     }
 }
@@ -33,6 +34,7 @@ const fn purpose(statement: &Statement) -> &'static str {
         Statement::DecommissionBackend { .. } => "move the tablets of a backend away",
         Statement::CancelDecommissionBackend { .. } => "keep a backend after all",
         Statement::DropComputeNode { .. } => "forget a compute node that is gone",
+        Statement::DropWarehouse { .. } => "drop a warehouse that is no longer wanted",
         Statement::ResumeRoutineLoad { .. } => "resume a routine load",
     }
 }

@@ -74,10 +74,13 @@ impl Draft {
     /// Steps in the order in which they are done: statements, objects, restarts.
     pub fn sort_steps(&mut self) {
         self.steps.sort_by_key(|step| match step {
-            Step::Execute { .. } => 0,
-            Step::Apply(object) => 1 + object.kind() as u8,
+            Step::Hold => 0,
+            Step::Execute { .. } => 1,
+            Step::Apply(object) => 2 + object.kind() as u8,
             Step::Delete { .. } => 10,
             Step::RestartPod { .. } => 11,
+            Step::LetGo { object: Some(_) } => 12,
+            Step::LetGo { object: None } => 13,
         });
     }
 
@@ -114,6 +117,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::RoutineLoadsPaused { .. }
         | WaitingOn::Decommissioning { .. }
         | WaitingOn::NodeLeaving { .. }
+        | WaitingOn::WarehouseLeaving { .. }
         | WaitingOn::FrontendsNotServing { .. } => 5,
         WaitingOn::Soaking { until, .. } => return until.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(30)),
         WaitingOn::TabletsUnhealthy { .. }
@@ -121,6 +125,8 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::JobsRunning { .. }
         | WaitingOn::CheckpointOverdue { .. }
         | WaitingOn::DiskFull { .. }
+        | WaitingOn::ClusterAbsent { .. }
+        | WaitingOn::ClusterUnusable { .. }
         | WaitingOn::CredentialsRefused { .. } => 15,
         WaitingOn::PodStarting { .. }
         | WaitingOn::PodNotReady { .. }
@@ -140,6 +146,9 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ForeignObject { .. }
         | WaitingOn::TemplateHeld { .. }
         | WaitingOn::RequestRefused { .. }
+        | WaitingOn::NotSharedData { .. }
+        | WaitingOn::FeatureMissing { .. }
+        | WaitingOn::WarehouseTaken { .. }
         | WaitingOn::ObjectTerminating { .. }
         | WaitingOn::DecisionRefused { .. } => 300,
     })

@@ -17,6 +17,7 @@ mod status;
 mod upgrade;
 mod versions;
 mod view;
+mod warehouse;
 
 #[cfg(test)]
 mod testing;
@@ -26,6 +27,7 @@ mod tests;
 pub use check::{Violation, check};
 pub use describe::describe;
 pub use status::{Rejection, refuse};
+pub use warehouse::{let_go, without_cluster};
 
 use draft::Draft;
 use rollout::{Course, Progress};
@@ -38,6 +40,9 @@ use crate::model::{Cluster, Component, Decision, Observed, WaitingOn};
 /// Decides what is to be done next. Total and deterministic: the same two arguments give the same Decision, whatever they are.
 pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
     let view = View::new(cluster, observed);
+    if cluster.warehouse.is_some() {
+        return warehouse::plan(&view, &observed.warehouse.clone().unwrap_or_default());
+    }
     let frontier = versions::frontier(&view);
     let mut draft = Draft::default();
     if let Some(recovery) = recovery::wanted(&view) {
@@ -91,7 +96,7 @@ fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
 
 /// Nothing ran yet: frontends first, the others as soon as one serves.
 fn create(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
-    let order = [Component::Frontend, Component::Backend, Component::ComputeNode];
+    let order = vec![Component::Frontend, Component::Backend, Component::ComputeNode];
     let course = Course { order, leg: None, may_begin: true, may_restart: true, rescue: true, authorised: true };
     let progress = rollout::run(view, &course, frontier, draft);
     let phase = if view.serving_frontends() == 0 { OperationPhase::Bootstrap } else { OperationPhase::Join };
@@ -101,7 +106,7 @@ fn create(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
 
 /// The releases are as wanted: templates that differ are rolled, operations that are over are closed.
 fn settle(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
-    let order = [Component::Backend, Component::ComputeNode, Component::Frontend];
+    let order = vec![Component::Backend, Component::ComputeNode, Component::Frontend];
     let course = Course { order, leg: None, may_begin: true, may_restart: true, rescue: true, authorised: is_authorised(view) };
     let former = view.observed.status.operation.as_ref();
     draft.operation = former.cloned();
@@ -150,7 +155,7 @@ fn walk(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) -> P
     // With answers missing the leg is a memory: what was begun goes on, nothing new begins.
     let begin = permit.begin && frontier.missing.is_none();
     let course = Course {
-        order: leg.order(),
+        order: leg.order().to_vec(),
         leg: Some(leg),
         may_begin: begin,
         may_restart: permit.restart && frontier.missing.is_none(),
@@ -188,7 +193,7 @@ fn wait_for_answers(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draf
     draft.wait(wait.clone());
     draft.operation.clone_from(&view.observed.status.operation);
     if versions::goes_back_to_what_ran(view) {
-        let order = [Component::Frontend, Component::Backend, Component::ComputeNode];
+        let order = vec![Component::Frontend, Component::Backend, Component::ComputeNode];
         let course = Course { order, leg: None, may_begin: false, may_restart: false, rescue: true, authorised: true };
         return rollout::run(view, &course, frontier, draft);
     }

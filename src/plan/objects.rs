@@ -139,7 +139,9 @@ fn may_be_made(view: &View<'_>, object: &Object, component: Option<Component>, s
 fn has_its_services(view: &View<'_>, component: Component) -> bool {
     let cluster = &view.cluster.name;
     let own = (component != Component::FrontendProxy).then(|| component.search_service_name(cluster));
-    own.into_iter().chain([Component::Frontend.service_name(cluster)]).all(|name| match view.observed.object(ObjectKind::Service, &name) {
+    // The frontends of a warehouse serve, so their Service is there; it is another resource's.
+    let frontends = view.cluster.warehouse.is_none().then(|| Component::Frontend.service_name(cluster));
+    own.into_iter().chain(frontends).all(|name| match view.observed.object(ObjectKind::Service, &name) {
         Some(live) => !live.deleting && !is_someone_elses(view, live),
         None => {
             let request = Request::Apply(ObjectKey { kind: ObjectKind::Service, name });

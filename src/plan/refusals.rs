@@ -11,7 +11,7 @@ pub(super) fn heed(view: &View<'_>, draft: &mut Draft) {
     for step in std::mem::take(&mut draft.steps) {
         let refusal = view.observed.refusals.iter().find(|refusal| refusal.meets(&step));
         if let Some(refusal) = refusal {
-            tell(refusal, &step, draft);
+            tell(view, refusal, &step, draft);
         }
         if refusal.is_some_and(|refusal| refusal.again > view.now()) || left_out.iter().any(|earlier| step.rests_on(earlier)) {
             left_out.push(step);
@@ -21,35 +21,37 @@ pub(super) fn heed(view: &View<'_>, draft: &mut Draft) {
     }
 }
 
-fn tell(refusal: &Refusal, step: &Step, draft: &mut Draft) {
+fn tell(view: &View<'_>, refusal: &Refusal, step: &Step, draft: &mut Draft) {
     let words = refusal.words.trim_end_matches('.').to_owned();
-    let wait = WaitingOn::RequestRefused { request: refusal.request.to_string(), words, way_out: way_out(refusal, step) };
+    let wait = WaitingOn::RequestRefused { request: refusal.request.to_string(), words, way_out: way_out(view, refusal, step) };
     draft.warn(wait.name(), format!("{wait} ({})", wait.code()));
     draft.wait(wait);
 }
 
-fn way_out(refusal: &Refusal, step: &Step) -> String {
+fn way_out(view: &View<'_>, refusal: &Refusal, step: &Step) -> String {
     if refusal.words.contains("exceeded quota") {
         return "Raise the quota, or free what uses it up".to_owned();
     }
     match (refusal.reason.as_str(), step) {
-        ("Invalid", Step::Apply(object)) => format!("Correct {}, or free what it asks for", origin(object)),
+        ("Invalid", Step::Apply(object)) => format!("Correct {}, or free what it asks for", origin(view, object)),
         ("Forbidden", _) => "Give the operator the right, or ask whoever set the policy that forbids it".to_owned(),
-        (_, Step::Apply(object)) => format!("Correct {}, or what refuses it", origin(object)),
+        (_, Step::Apply(object)) => format!("Correct {}, or what refuses it", origin(view, object)),
         (_, _) => "Correct what refuses it".to_owned(),
     }
 }
 
 /// The part of the resource that an object is made from.
-fn origin(object: &Object) -> String {
+fn origin(view: &View<'_>, object: &Object) -> String {
+    let of_warehouse = view.cluster.warehouse.is_some();
+    let compute_nodes = if of_warehouse { "spec.template" } else { "spec.starRocksCnSpec" };
     if let Object::HorizontalPodAutoscaler(_) = object {
-        return "spec.starRocksCnSpec.autoScalingPolicy".to_owned();
+        return format!("{compute_nodes}.autoScalingPolicy");
     }
     let component = object.label(COMPONENT_LABEL).and_then(Component::from_label);
     let section = match component {
         Some(Component::Frontend) => "spec.starRocksFeSpec",
         Some(Component::Backend) => "spec.starRocksBeSpec",
-        Some(Component::ComputeNode) => "spec.starRocksCnSpec",
+        Some(Component::ComputeNode) => compute_nodes,
         Some(Component::FrontendProxy) => "spec.starRocksFeProxySpec",
         None => return "the resource".to_owned(),
     };

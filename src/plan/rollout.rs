@@ -15,7 +15,7 @@ use crate::model::{Component, Pod, Step, WaitingOn, Workload};
 
 /// How the components are to be rolled.
 pub(super) struct Course<'l> {
-    pub order: [Component; 3],
+    pub order: Vec<Component>,
     /// The hop this is about; `None` when the release stays.
     pub leg: Option<&'l Leg>,
     /// Whether a new template may be handed out.

@@ -6,7 +6,8 @@ use super::quorum;
 use super::view::{Fleet, View, require};
 use crate::model::cluster::RunMode;
 use crate::model::component::ordinal;
-use crate::model::starrocks::FrontendRole;
+use crate::model::starrocks::{BackendRow, FrontendRole};
+use crate::model::warehouse::{DEFAULT_WAREHOUSE, Warehouse};
 use crate::model::{Component, Statement, Step, WaitingOn};
 
 /// Sets the replicas of every form. `rolling` is a roll of the same release, `versioned` an upgrade or downgrade.
@@ -180,15 +181,32 @@ fn cancel(view: &View<'_>, staying: u32, draft: &mut Draft) -> u32 {
     stay
 }
 
-/// Compute nodes hold no data: once a pod is gone for good, its row only makes StarRocks try to reach it.
-fn drop_gone_compute_nodes(view: &View<'_>, draft: &mut Draft) {
-    let Some(fleet) = view.fleet(Component::ComputeNode) else { return };
-    let current = fleet.live.is_none_or(|live| live.status_is_current());
+/// Whether StarRocks still knows a compute node of this resource.
+pub(super) fn has_rows(view: &View<'_>) -> bool {
+    rows(view).next().is_some()
+}
+
+/// The rows of this resource's compute nodes, by the name of their pod: others may be registered as well.
+fn rows<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a BackendRow, &'a str)> {
     let search = format!(".{}.{}.", Component::ComputeNode.search_service_name(&view.cluster.name), view.cluster.namespace);
-    for row in view.node_rows(Component::ComputeNode).into_iter().flatten() {
-        let pod = crate::model::component::pod_of_host(&row.host);
-        let ours = row.host.contains(&search) && pod.starts_with(&format!("{}-", Component::ComputeNode.workload_name(&view.cluster.name)));
-        if !ours || ordinal(pod).is_none_or(|ordinal| ordinal < fleet.live_replicas()) {
+    let workload = format!("{}-", Component::ComputeNode.workload_name(&view.cluster.name));
+    let named =
+        view.node_rows(Component::ComputeNode).into_iter().flatten().map(|row| (row, crate::model::component::pod_of_host(&row.host)));
+    // Nodes of a warehouse and of a cluster can have the same names; the warehouse in which they are tells them apart.
+    let warehouse = view.cluster.warehouse.as_ref().map_or_else(|| DEFAULT_WAREHOUSE.to_owned(), Warehouse::sql_name);
+    named.filter(move |(row, pod)| {
+        row.host.contains(&search) && pod.starts_with(&workload) && row.warehouse.as_ref().is_none_or(|name| *name == warehouse)
+    })
+}
+
+/// Compute nodes hold no data: once a pod is gone for good, its row only makes StarRocks try to reach it.
+pub(super) fn drop_gone_compute_nodes(view: &View<'_>, draft: &mut Draft) {
+    let Some(fleet) = view.fleet(Component::ComputeNode) else { return };
+    let leaving = view.observed.is_leaving();
+    let current = leaving || fleet.live.is_none_or(|live| live.status_is_current());
+    let staying = if leaving { 0 } else { fleet.live_replicas() };
+    for (row, pod) in rows(view) {
+        if ordinal(pod).is_none_or(|ordinal| ordinal < staying) {
             continue;
         }
         // StarRocks takes a node for alive until a heartbeat fails, and nothing tells us when it does: it has to be asked again.

@@ -305,6 +305,7 @@ impl World {
                 self.kill(pod);
             }
             Step::Execute { statement, .. } => self.execute(statement),
+            Step::Hold | Step::LetGo { .. } => {}
         }
         self.reconcile();
     }
@@ -340,7 +341,7 @@ impl World {
                 }
             }
             Statement::CreateImage => self.image_due = Some((self.now + Duration::from_secs(90), self.journal + 1)),
-            Statement::SetGlobal { .. } => {}
+            Statement::SetGlobal { .. } | Statement::DropWarehouse { .. } => {}
             Statement::DropFollower { host, .. } | Statement::DropObserver { host, .. } => {
                 self.frontend_rows.remove(pod_of_host(host));
             }

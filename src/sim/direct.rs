@@ -175,6 +175,8 @@ impl Direct {
             }
             Step::Delete { object, uid } => self.delete(object.kind.name(), &cluster.namespace, &object.name, uid)?,
             Step::RestartPod { pod, uid, .. } => self.delete("Pod", &cluster.namespace, pod, uid)?,
+            // The model level plays clusters only; warehouses are played on the wire.
+            Step::Hold | Step::LetGo { .. } => {}
             Step::Execute { frontend, statement } => {
                 let host = observed.pods.get(frontend).and_then(|pod| pod.ip.clone()).unwrap_or_default();
                 let at = SqlEndpoint { host, port: cluster.frontend.query_port() };

@@ -212,6 +212,19 @@ pub fn bootstrap(answer: &HttpAnswer) -> Result<bool, RowError> {
     Ok(status == "OK")
 }
 
+/// Reads `/api/v2/feature`: the names of what a frontend's edition has.
+///
+/// # Errors
+/// When the answer is not 200 or holds no list.
+pub fn features(answer: &HttpAnswer) -> Result<Vec<String>, RowError> {
+    if answer.status != 200 {
+        return Err(bad_json(&format!("HTTP status {}", answer.status)));
+    }
+    let body = json(&answer.body)?;
+    let list = body.get("features").and_then(Value::as_array).ok_or_else(|| bad_json("features is missing"))?;
+    Ok(list.iter().filter_map(|feature| feature.get("name")?.as_str()).map(str::to_owned).collect())
+}
+
 /// Reads `/api/show_meta_info?action=SHOW_HA`; all values are texts there (real-fe.md §8).
 ///
 /// # Errors

@@ -74,6 +74,8 @@ rules! {
     Environment = "SR-3025", "environment variables have names";
     Seconds = "SR-3026", "durations are zero or more";
     InstallationRoot = "SR-3027", "STARROCKS_ROOT is an absolute path written out";
+    WarehouseName = "SR-3028", "the warehouse's name is a name in StarRocks and leaves room for the names derived from it";
+    WarehouseParts = "SR-3029", "a warehouse names its cluster and describes its compute nodes";
     FewFrontends = "SR-3501", "an odd number of frontends, three or more, survives the loss of one";
     MetadataNotLasting = "SR-3502", "metadata of frontends outlives their pods";
     DataNotLasting = "SR-3503", "data of backends outlives their pods";

@@ -15,6 +15,7 @@ mod references;
 mod section;
 mod service;
 mod storage;
+mod warehouse;
 mod words;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 
 pub use fault::{FieldFault, Rule};
 pub use references::{Mounted, References, mounted_references, wanted_references};
+pub use warehouse::{leaving_warehouse, warehouse, warehouse_faults, warehouse_references};
 
 use fault::Findings;
 use section::{Section, Surroundings};
@@ -80,6 +82,7 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
     Ok(Cluster {
         namespace: resource.metadata.namespace.clone().unwrap_or_default(),
         name,
+        warehouse: None,
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
         run_mode,

@@ -373,3 +373,29 @@ fn everything_mounted_is_listed_for_those_who_watch_it() {
     assert_eq!(mounted.config_maps, ["b".to_owned(), "conf".to_owned()].into());
     assert_eq!(mounted.secrets, ["s".to_owned()].into());
 }
+
+fn warehouse_faults_of(name: &str, spec: Value) -> Vec<(&'static str, String)> {
+    let resource: crate::api::StarRocksWarehouse = serde_json::from_value(
+        json!({"apiVersion": "starrocks.com/v1", "kind": "StarRocksWarehouse", "metadata": {"name": name, "namespace": "ns"}, "spec": spec}),
+    )
+    .unwrap();
+    let cluster = judged(&valid(), &References::default()).unwrap();
+    let judged = warehouse(&resource, &cluster, &References::default(), &Conventions::default());
+    judged.err().unwrap_or_default().into_iter().map(|fault| (fault.code, fault.field)).collect()
+}
+
+#[test]
+fn a_warehouse_needs_a_name_that_starrocks_takes_a_cluster_and_a_template() {
+    let spec = || json!({"starRocksCluster": "c", "template": {"replicas": 1}});
+    let named = |name: &str| warehouse_faults_of(name, spec());
+    assert_eq!(named("load-jobs"), []);
+    for bad in ["default-warehouse", "a.b", "c", "9w", &"w".repeat(40)] {
+        assert_eq!(named(bad), [("SR-3028", "metadata.name".to_owned())], "{bad}");
+    }
+    assert_eq!(named(&"w".repeat(39)), []);
+    let parts = |field: &str| ("SR-3029", field.to_owned());
+    assert_eq!(warehouse_faults_of("w", json!({})), [parts("spec.starRocksCluster"), parts("spec.template")]);
+    let below = json!({"starRocksCluster": "c", "template": {"replicas": -1, "autoScalingPolicy": {"maxReplicas": 0}}});
+    let faults: Vec<String> = warehouse_faults_of("w", below).into_iter().map(|(_, field)| field).collect();
+    assert_eq!(faults, ["spec.template.replicas", "spec.template.autoScalingPolicy.maxReplicas"]);
+}

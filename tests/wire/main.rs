@@ -11,5 +11,6 @@ mod progress;
 mod refusals;
 mod rest;
 mod rights;
+mod warehouses;
 mod watches;
 mod writes;

@@ -1,15 +1,17 @@
 //! The operator asks for nothing that its generated role does not grant, and the role grants nothing that the operator never asks for.
 
 use serde_json::json;
-use starrocks_operator::sim::crash::{SUBJECT, resource};
+use starrocks_operator::sim::crash::{SUBJECT, Subject, resource};
 
 use crate::harness::{apply, change, delete, pass, play, stage, until};
+use crate::warehouses;
 
 /// Rights that no request of the operator itself exercises.
 ///
-/// `update starrocksclusters/finalizers`: the API server's OwnerReferencesPermissionEnforcement asks for it when an object with
+/// `update …/finalizers` of both kinds: the API server's OwnerReferencesPermissionEnforcement asks for it when an object with
 /// blockOwnerDeletion is written; it is never requested as such.
-const HELD_FOR_OTHERS: [&str; 1] = ["update starrocksclusters/finalizers.starrocks.com"];
+const HELD_FOR_OTHERS: [&str; 2] =
+    ["update starrocksclusters/finalizers.starrocks.com", "update starrockswarehouses/finalizers.starrocks.com"];
 
 #[test]
 fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
@@ -58,6 +60,14 @@ fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
         .await;
         change(&embedded, json!({"spec": {"starRocksCnSpec": null}})).await;
         until("the compute nodes go", 900, || embedded.world().store.get("StatefulSet", "prod", "kube-cn").is_none()).await;
+
+        // Warehouses need a cluster with shared data.
+        warehouses::shared_data(&embedded, "shared", true).await;
+        embedded.apply(&warehouses::of_cluster("shared", "w", 1)).await.expect("accepted");
+        warehouses::wait_until_ready(&embedded, "w").await;
+        warehouses::delete(&embedded, "w").await;
+        until("the warehouse goes", 600, || warehouses::get(&embedded, "StarRocksWarehouse", "w").is_none()).await;
+        delete(&embedded, Subject { namespace: "prod", name: "shared" }).await;
 
         operator.stop().await;
         let operator = embedded.hire("embedded-1", true);

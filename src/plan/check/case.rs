@@ -22,11 +22,14 @@ pub(super) struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Restarts of known pods of a component.
+    /// Restarts of known pods of a component. A pod that goes with its warehouse for good is no restart.
     pub fn restarts(&self, component: Component) -> Vec<&'a Pod> {
+        if self.observed.is_leaving() && self.cluster.warehouse.is_some() {
+            return Vec::new();
+        }
         let pods = self.decision.steps.iter().filter_map(|step| match step {
             Step::RestartPod { pod, .. } => self.observed.pods.get(pod),
-            Step::Apply(_) | Step::Delete { .. } | Step::Execute { .. } => None,
+            Step::Apply(_) | Step::Delete { .. } | Step::Execute { .. } | Step::Hold | Step::LetGo { .. } => None,
         });
         pods.filter(|pod| pod.component == component).collect()
     }
@@ -35,7 +38,7 @@ impl<'a> Case<'a> {
     pub fn changed(&self) -> Vec<(Component, &'a StatefulSet, &'a LiveObject)> {
         let applied = self.decision.steps.iter().filter_map(|step| match step {
             Step::Apply(Object::StatefulSet(object)) => Some(object.as_ref()),
-            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Execute { .. } => None,
+            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Execute { .. } | Step::Hold | Step::LetGo { .. } => None,
         });
         applied
             .filter_map(|object| {
@@ -50,7 +53,7 @@ impl<'a> Case<'a> {
     pub fn statements(&self) -> impl Iterator<Item = &'a Statement> {
         self.decision.steps.iter().filter_map(|step| match step {
             Step::Execute { statement, .. } => Some(statement),
-            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } => None,
+            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Hold | Step::LetGo { .. } => None,
         })
     }
 

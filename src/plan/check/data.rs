@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::case::{Case, is_since_start, is_useful, number, replicas, rolls_by_itself};
 use crate::model::cluster::RunMode;
 use crate::model::component::pod_of_host;
+use crate::model::warehouse::DEFAULT_WAREHOUSE;
 use crate::model::{Component, ObjectKind, Pod, Statement, Step};
 
 /// `tablet_sched_be_down_tolerate_time_s`: after this StarRocks copies a lost backend's tablets elsewhere (real-fe.md §11.3).
@@ -151,6 +152,7 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
             Statement::DropFollower { .. } | Statement::DropObserver { .. } => need(frontends, "a frontend would be dropped"),
             Statement::DecommissionBackend { .. } => need(backends, "a backend would be emptied"),
             Statement::DropComputeNode { .. } => need(nodes, "a compute node would be dropped"),
+            Statement::DropWarehouse { name } => need(may_drop(case, name), &format!("warehouse {name} would be dropped")),
             Statement::ResumeRoutineLoad { database, name } => {
                 need(case.is_ours_and_paused(database, name), &format!("{database}.{name} would be resumed"));
             }
@@ -161,4 +163,13 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether a warehouse was made for this resource, which is being deleted, and nothing of it runs or is registered any more.
+fn may_drop(case: &Case<'_>, name: &str) -> bool {
+    let own = case.cluster.warehouse.as_ref().is_some_and(|warehouse| warehouse.sql_name() == name && name != DEFAULT_WAREHOUSE);
+    let goes = case.observed.warehouse.as_ref().is_some_and(|report| report.deleting && report.held);
+    let empty = case.observed.pods_of(Component::ComputeNode).next().is_none();
+    let served = case.nodes(Component::ComputeNode).is_none_or(|rows| rows.iter().any(|row| row.warehouse.as_deref() == Some(name)));
+    own && goes && empty && !served
 }

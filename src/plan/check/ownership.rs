@@ -28,6 +28,20 @@ pub(super) fn only_what_is_ours(case: &Case<'_>) -> Vec<String> {
                     found.push(format!("{pod} is not the pod that was seen and would be deleted"));
                 }
             }
+            Step::Hold => {
+                if case.cluster.warehouse.is_none() {
+                    found.push("a cluster would be held by a finalizer".to_owned());
+                }
+            }
+            Step::LetGo { object } => {
+                let named = object
+                    .as_ref()
+                    .is_none_or(|key| case.observed.object(key.kind, &key.name).is_some_and(|live| live.ownership == Ownership::Ours));
+                let empty = case.observed.pods_of(Component::ComputeNode).next().is_none();
+                if !case.observed.is_leaving() || !named || !empty {
+                    found.push("a finalizer would be taken off although its warehouse is not known to be gone".to_owned());
+                }
+            }
             Step::Execute { frontend, .. } => {
                 if case.observed.pods.get(frontend).is_none_or(|pod| pod.component != Component::Frontend) {
                     found.push(format!("{frontend} is no frontend of this cluster and would be sent a statement"));

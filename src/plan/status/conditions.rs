@@ -55,6 +55,14 @@ pub(super) fn judge(view: &View<'_>, draft: &Draft, status: &mut StarRocksCluste
         aspects.into_iter().map(|aspect| condition(aspect, view.cluster.generation, view.now(), &view.observed.status)).collect();
 }
 
+/// The conditions of a resource that waits for something outside itself, with nothing of its own known.
+pub(super) fn of_wait(wait: &WaitingOn, generation: i64, now: Timestamp, former: &StarRocksClusterStatus) -> Vec<Condition> {
+    let stalled = wait.needs_a_person();
+    let aspect = |name, holds| Aspect { name, holds, reason: reason(wait), message: wait.to_string() };
+    let aspects = [aspect("Ready", false), aspect("Reconciling", !stalled), aspect("Stalled", stalled)];
+    aspects.into_iter().map(|aspect| condition(aspect, generation, now, former)).collect()
+}
+
 /// The conditions of a specification that cannot be used.
 pub(super) fn of_refusal(message: &str, generation: i64, now: Timestamp, former: &StarRocksClusterStatus) -> Vec<Condition> {
     let aspect =
@@ -96,7 +104,11 @@ const fn hinders(wait: &WaitingOn) -> bool {
 fn is_work(view: &View<'_>, step: &Step) -> bool {
     let former = &view.observed.status;
     match step {
-        Step::RestartPod { .. } | Step::Delete { .. } | Step::Apply(Object::StatefulSet(_) | Object::Deployment(_)) => true,
+        Step::RestartPod { .. }
+        | Step::Delete { .. }
+        | Step::Hold
+        | Step::LetGo { .. }
+        | Step::Apply(Object::StatefulSet(_) | Object::Deployment(_)) => true,
         Step::Apply(object) => {
             former.observed_generation != Some(view.cluster.generation)
                 || view.observed.object(object.kind(), &object.key().name).is_none()
@@ -128,6 +140,9 @@ fn everything_up(view: &View<'_>, status: &StarRocksClusterStatus) -> bool {
 
 fn ready_message(view: &View<'_>, status: &StarRocksClusterStatus) -> String {
     let count = |component: Component| view.cluster.workload(component).map_or(0, |workload| workload.replicas);
+    if let Some(warehouse) = &view.cluster.warehouse {
+        return format!("{} CN serve in warehouse {}", count(Component::ComputeNode), warehouse.sql_name());
+    }
     let release = status.version.as_ref().map(|version| format!(" at {version}")).unwrap_or_default();
     format!("{} FE, {} BE and {} CN serve{release}", count(Component::Frontend), count(Component::Backend), count(Component::ComputeNode))
 }

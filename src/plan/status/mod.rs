@@ -4,6 +4,7 @@ mod components;
 mod conditions;
 mod refused;
 
+pub(super) use refused::awaiting;
 pub use refused::{Rejection, refuse};
 
 use super::draft::Draft;

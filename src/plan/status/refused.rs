@@ -1,9 +1,9 @@
 //! The status of a resource whose specification cannot be used: field, rule and way out; the memory of what is under way stays.
 
-use super::components::FAILED;
+use super::components::{FAILED, RECONCILING};
 use super::conditions;
 use crate::api::{Operation, OperationKind, StarRocksClusterStatus};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, WaitingOn};
 
 /// One reason why a specification was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +24,37 @@ pub fn refuse(former: &StarRocksClusterStatus, generation: i64, now: Timestamp, 
         faults.iter().map(|fault| format!("{}: {} ({}). {}", fault.field, fault.rule, fault.code, fault.way_out)).collect();
     let message = if lines.is_empty() { "the specification was refused".to_owned() } else { lines.join("; ") };
     // A specification may become usable without a new generation (a missing ConfigMap appears); it is still the user's wish then.
-    let changed = former.observed_generation.is_some_and(|seen| seen != generation);
-    let pending = changed.then(|| Operation { kind: OperationKind::Rollout, ..Operation::default() });
     StarRocksClusterStatus {
         phase: FAILED.to_owned(),
         reason: Some(message.clone()),
         observed_generation: Some(generation),
         conditions: conditions::of_refusal(&message, generation, now, former),
-        operation: former.operation.clone().or(pending),
+        operation: former.operation.clone().or(pending(former, generation)),
         ..former.clone()
     }
+}
+
+/// The status of a resource that waits for something outside itself. What it reported before stays.
+pub(in super::super) fn awaiting(
+    former: &StarRocksClusterStatus,
+    generation: i64,
+    now: Timestamp,
+    wait: &WaitingOn,
+) -> StarRocksClusterStatus {
+    let phase = if wait.needs_a_person() { FAILED } else { RECONCILING };
+    StarRocksClusterStatus {
+        phase: phase.to_owned(),
+        reason: Some(wait.to_string()),
+        observed_generation: Some(generation),
+        conditions: conditions::of_wait(wait, generation, now, former),
+        operation: former.operation.clone().or(pending(former, generation)),
+        blocked: super::blocked(std::slice::from_ref(wait), &former.blocked, now),
+        ..former.clone()
+    }
+}
+
+/// The user's wish that is not acted upon yet.
+fn pending(former: &StarRocksClusterStatus, generation: i64) -> Option<Operation> {
+    let changed = former.observed_generation.is_some_and(|seen| seen != generation);
+    changed.then(|| Operation { kind: OperationKind::Rollout, ..Operation::default() })
 }

@@ -6,6 +6,9 @@ use serde_json::json;
 
 use super::super::testing::{World, spec};
 use super::super::{Violation, plan, refused};
+use super::warehouses::{Stage, without_cluster};
+use crate::model::WaitingOn;
+use crate::model::cluster::RunMode;
 use crate::model::observed::{Claim, PodProblem};
 use crate::model::refusal::content;
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow, ReplicaTrouble, RoutineLoadState, TabletStatistic};
@@ -185,7 +188,7 @@ const UPGRADES: [Scene; 15] = [
     }),
 ];
 
-const SAFETY: [Scene; 11] = [
+const SAFETY: [Scene; 17] = [
     ("SR-2301", || after(World::risen(spec("3.5.8", 3, 4, 0)), |spec| spec["starRocksBeSpec"]["replicas"] = json!(3))),
     ("SR-2302", || after(resting(), |spec| spec["starRocksFeSpec"]["replicas"] = json!(1))),
     // The frontends' StatefulSet, every frontend and the volume of the first one are gone.
@@ -236,6 +239,12 @@ const SAFETY: [Scene; 11] = [
         };
         if_only(&world, |observed| observed.refusals.push(refusal))
     }),
+    ("SR-2501", || without_cluster("w", WaitingOn::ClusterAbsent { cluster: "kube".to_owned() })),
+    ("SR-2502", || without_cluster("w", WaitingOn::ClusterUnusable { cluster: "kube".to_owned(), detail: "SR-3026".to_owned() })),
+    ("SR-2503", || Stage::new().decide_if(|stage| stage.host.run_mode = RunMode::SharedNothing)),
+    ("SR-2504", || Stage::new().decide_if(|stage| stage.feature = false)),
+    ("SR-2505", || Stage::new().decide_if(|stage| _ = stage.names.insert("w".to_owned()))),
+    ("SR-2506", || Stage::risen().decide_if(|stage| stage.deleting = true)),
     // No observation leads here: it takes a defect. This is what becomes of one that is caught.
     ("SR-2901", || {
         let world = resting();

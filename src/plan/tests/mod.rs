@@ -6,3 +6,4 @@ mod properties;
 mod refusals;
 mod routine_loads;
 mod upgrades;
+mod warehouses;

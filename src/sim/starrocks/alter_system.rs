@@ -9,6 +9,7 @@ use super::state::{Group, Loss, MemberRole, Node, NodeStatus};
 use super::tables::STATISTICS;
 use super::text::Cursor;
 use super::users::Privilege;
+use super::warehouses::DEFAULT_WAREHOUSE;
 use super::{SqlReply, StarRocks};
 use crate::sim::runtime::Resolver;
 
@@ -129,12 +130,14 @@ impl StarRocks {
                 return Err(failed(1064, format!("{kind} already exists with same host {host} and port {port}")));
             }
         }
-        if let Some(name) = warehouse.filter(|name| name != "default_warehouse") {
+        let warehouse = warehouse.unwrap_or_else(|| DEFAULT_WAREHOUSE.to_owned());
+        if warehouse != DEFAULT_WAREHOUSE && !group.warehouses.contains(&warehouse) {
+            let name = warehouse;
             return Err(failed(5901, format!("Warehouse name: {name} not exist.")));
         }
         for (host, port) in addresses {
             let id = group.take_id();
-            group.nodes.insert(id, new_node(id, host, port, compute));
+            group.nodes.insert(id, new_node(id, host, port, compute, &warehouse));
             group.journal += 1;
         }
         Ok(done())
@@ -144,9 +147,7 @@ impl StarRocks {
     fn drop_nodes(&mut self, session: &Session, cursor: &mut Cursor, compute: bool) -> Result<SqlReply, SqlReply> {
         let addresses = addresses(cursor)?;
         let force = cursor.eat("force");
-        if cursor.eat("from warehouse") {
-            cursor.name();
-        }
+        let warehouse = if cursor.eat("from warehouse") { cursor.name() } else { None };
         ended(cursor)?;
         self.reach_leader(session, Forward::Write)?;
         let now = self.now;
@@ -158,6 +159,11 @@ impl StarRocks {
                 let kind = if compute { "compute node" } else { "backend" };
                 return Err(failed(1064, format!("{kind} does not exists[{host}:{port}]")));
             };
+            // Not measured: nobody could make a second warehouse.
+            let there = group.nodes.get(&id).is_some_and(|node| warehouse.as_ref().is_none_or(|name| *name == node.warehouse));
+            if !there {
+                return Err(failed(1064, format!("compute node does not exists[{host}:{port}]")));
+            }
             if let Some(table) = single_copy_table(group, id).filter(|_| !force) {
                 return Err(failed(
                     1064,
@@ -243,12 +249,13 @@ fn host_port(text: &str) -> Result<(String, u16), SqlReply> {
     Ok((host.to_owned(), port.parse().map_err(|_| invalid())?))
 }
 
-fn new_node(id: u64, host: String, port: u16, compute: bool) -> Node {
+fn new_node(id: u64, host: String, port: u16, compute: bool, warehouse: &str) -> Node {
     Node {
         id,
         host,
         port,
         compute,
+        warehouse: warehouse.to_owned(),
         ports: None,
         start_time: None,
         last_heartbeat: None,

@@ -54,13 +54,7 @@ impl StarRocks {
             "/api/health" => self.health(process, now),
             "/api/bootstrap" => self.bootstrap_answer(process, query, now),
             "/api/show_meta_info" => self.show_meta_info(process, query, now),
-            "/api/v2/feature" => answer(
-                200,
-                format!(
-                    r#"{{"features":[{{"name":"RBAC","description":"privilege system with full RBAC functionalities, supporting role inheritance and default roles.","link":"https://docs.starrocks.io/en-us/latest/administration/privilege_overview"}}],"version":"{}","status":"OK"}}"#,
-                    process.release
-                ),
-            ),
+            "/api/v2/feature" => answer(200, super::warehouses::features(process)),
             "/api/show_runtime_info" => {
                 answer(200, r#"{"free_mem":"179840080","total_mem":"398458880","thread_cnt":"128","max_mem":"1153433600"}"#)
             }

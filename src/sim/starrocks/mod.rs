@@ -40,6 +40,7 @@ mod tests;
 mod text;
 mod users;
 mod version;
+mod warehouses;
 
 pub use audit::{Audit, HealthSample, ImageBuilt, Restart, Truth};
 pub use process::Component;

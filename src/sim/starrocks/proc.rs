@@ -5,22 +5,6 @@ use super::statements::empty;
 use super::tables::{Standing, standing};
 use super::{SqlReply, StarRocks};
 
-pub(super) const WAREHOUSES: [&str; 14] = [
-    "Id",
-    "Name",
-    "State",
-    "NodeCount",
-    "CurrentClusterCount",
-    "MaxClusterCount",
-    "StartedClusters",
-    "RunningSql",
-    "QueuedSql",
-    "CreatedOn",
-    "ResumedOn",
-    "UpdatedOn",
-    "Property",
-    "Comment",
-];
 const TABLET_COLUMNS: &str = "TabletId|Type|Medium|Status|State|OrigPrio|DynmPrio|SrcBe|SrcPath|DestBe|DestPath|Timeout|Create|LstSched|LstVisit|Finished|Rate|FailedSched|FailedRunning|LstAdjPrio|VisibleVer|VisibleVerHash|CmtVer|CmtVerHash|ErrMsg";
 const ROOT: [&str; 24] = [
     "brokers",
@@ -95,23 +79,8 @@ impl StarRocks {
                 vec![cells(["default_catalog", "Internal", "An internal catalog contains this cluster's self-managed tables."])],
             )),
             ["warehouses"] => {
-                let line = cells([
-                    "0",
-                    "default_warehouse",
-                    "AVAILABLE",
-                    "0",
-                    "1",
-                    "1",
-                    "1",
-                    "0",
-                    "0",
-                    "",
-                    "",
-                    "",
-                    "",
-                    "An internal warehouse init after FE is ready",
-                ]);
-                Ok(rows(&WAREHOUSES, vec![line]))
+                let Some(group) = self.groups.get(&session.cluster) else { return Err(SqlReply::Refused) };
+                Ok(rows(&super::warehouses::COLUMNS, super::warehouses::lines(group)))
             }
             _ => Err(failed(
                 1064,

@@ -166,24 +166,8 @@ impl StarRocks {
             return Ok(empty("Storage Volume"));
         }
         if cursor.eat("warehouses") {
-            let line = cells([
-                "0",
-                "default_warehouse",
-                "AVAILABLE",
-                "0",
-                "1",
-                "1",
-                "1",
-                "0",
-                "0",
-                "",
-                "",
-                "",
-                "",
-                "An internal warehouse init after FE is ready",
-            ]);
             return if group.shared_data {
-                Ok(rows(&super::proc::WAREHOUSES, vec![line]))
+                Ok(rows(&super::warehouses::COLUMNS, super::warehouses::lines(group)))
             } else {
                 Err(failed(5907, "unsupported statement in shared_nothing mode"))
             };
@@ -324,7 +308,7 @@ impl StarRocks {
         if group.shared_data {
             let starlet = text(&|node| node.ports.map_or("0".to_owned(), |ports| ports[3].to_string()));
             let worker = text(&|node| if node.alive { node.id.to_string() } else { "-1".to_owned() });
-            cells.extend([("StarletPort", starlet), ("WorkerId", worker), ("WarehouseName", Some("default_warehouse".to_owned()))]);
+            cells.extend([("StarletPort", starlet), ("WorkerId", worker), ("WarehouseName", text(&|node| node.warehouse.clone()))]);
             if compute {
                 cells.push(("TabletNum", Some("0".to_owned())));
             }

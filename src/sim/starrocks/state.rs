@@ -109,6 +109,8 @@ pub(super) struct Node {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) compute: bool,
+    /// Warehouse of a compute node in shared-data.
+    pub(super) warehouse: String,
     /// Ports the node told with its first heartbeat: be, http, brpc, starlet.
     pub(super) ports: Option<[u16; 4]>,
     pub(super) start_time: Option<Timestamp>,
@@ -234,6 +236,8 @@ pub(super) struct Group {
     pub(super) new_operations: Vec<NewOperation>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) nodes: BTreeMap<u64, Node>,
+    /// Warehouses beside `default_warehouse`, by name.
+    pub(super) warehouses: BTreeSet<String>,
     pub(super) databases: BTreeMap<u64, String>,
     pub(super) tables: BTreeMap<u64, Table>,
     pub(super) tablets: BTreeMap<u64, Tablet>,
@@ -269,6 +273,7 @@ impl Group {
             new_operations: Vec::new(),
             checkpoint: None,
             nodes: BTreeMap::new(),
+            warehouses: BTreeSet::new(),
             databases: BTreeMap::from([(1, "information_schema".to_owned()), (100, "sys".to_owned())]),
             tables: BTreeMap::new(),
             tablets: BTreeMap::new(),

@@ -104,8 +104,7 @@ impl StarRocks {
             return self.create_user(session, cursor);
         }
         if cursor.eat("warehouse") {
-            // real-fe.md §9: in both run modes.
-            return Err(failed(1064, "Multi-Warehouse is not implemented"));
+            return self.create_warehouse(session, cursor);
         }
         if cursor.eat("repository") {
             self.need(session, Privilege::Repository)?;
@@ -152,6 +151,9 @@ impl StarRocks {
     }
 
     fn drop_object(&mut self, session: &Session, cursor: &mut Cursor) -> Result<SqlReply, SqlReply> {
+        if cursor.eat("warehouse") {
+            return self.drop_warehouse(session, cursor);
+        }
         let statement = cursor.clone();
         let catalog = cursor.eat("catalog");
         if catalog || cursor.eat("database") || cursor.eat("table") || cursor.eat("user") {

@@ -1,0 +1,123 @@
+//! What is known of each `WaitingOn` beside its words: its stable code, the pod it is about, and whether only a person can end it.
+
+use super::WaitingOn;
+
+impl WaitingOn {
+    /// Stable code, documented on one page each.
+    pub const fn code(&self) -> &'static str {
+        self.entry().0
+    }
+
+    /// The reason in one CamelCase word, for conditions and events.
+    pub const fn name(&self) -> &'static str {
+        self.entry().1
+    }
+
+    const fn entry(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::PodStarting { .. } => ("SR-2001", "PodStarting"),
+            Self::PodFailing { .. } => ("SR-2002", "PodFailing"),
+            Self::PodNotReady { .. } => ("SR-2003", "PodNotReady"),
+            Self::PodTerminating { .. } => ("SR-2004", "PodTerminating"),
+            Self::FrontendsNotServing { .. } => ("SR-2101", "FrontendsNotServing"),
+            Self::LeaderElection => ("SR-2102", "LeaderElection"),
+            Self::FrontendsSilent { .. } => ("SR-2103", "FrontendsSilent"),
+            Self::CredentialsRefused { .. } => ("SR-2104", "CredentialsRefused"),
+            Self::NodeNotRegistered { .. } => ("SR-2105", "NodeNotRegistered"),
+            Self::NodeNotAlive { .. } => ("SR-2106", "NodeNotAlive"),
+            Self::VersionNotReported { .. } => ("SR-2107", "VersionNotReported"),
+            Self::TabletsNotReported { .. } => ("SR-2108", "TabletsNotReported"),
+            Self::ReplicasUnhealthy { .. } => ("SR-2109", "ReplicasUnhealthy"),
+            Self::TabletsUnhealthy { .. } => ("SR-2110", "TabletsUnhealthy"),
+            Self::JournalLag { .. } => ("SR-2111", "JournalLag"),
+            Self::QuorumAtRisk { .. } => ("SR-2112", "QuorumAtRisk"),
+            Self::AnswerPending { .. } => ("SR-2113", "AnswerPending"),
+            Self::ImageNotSynced { .. } => ("SR-2201", "ImageNotSynced"),
+            Self::SettingsNotInForce { .. } => ("SR-2202", "SettingsNotInForce"),
+            Self::Soaking { .. } => ("SR-2203", "Soaking"),
+            Self::JobsRunning { .. } => ("SR-2204", "JobsRunning"),
+            Self::DiskFull { .. } => ("SR-2205", "DiskFull"),
+            Self::ConsentNeeded { .. } => ("SR-2206", "ConsentNeeded"),
+            Self::Paused => ("SR-2207", "Paused"),
+            Self::UpgradeRefused { .. } => ("SR-2208", "UpgradeRefused"),
+            Self::VersionUnknown { .. } => ("SR-2209", "VersionUnknown"),
+            Self::ConfigurationIncompatible { .. } => ("SR-2210", "ConfigurationIncompatible"),
+            Self::NodeStalled { .. } => ("SR-2211", "NodeStalled"),
+            Self::VersionsApart { .. } => ("SR-2212", "VersionsApart"),
+            Self::CheckpointOverdue { .. } => ("SR-2213", "CheckpointOverdue"),
+            Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
+            Self::SchemaChangesRemembered { .. } => ("SR-2215", "SchemaChangesRemembered"),
+            Self::Decommissioning { .. } => ("SR-2301", "Decommissioning"),
+            Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
+            Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
+            Self::StaleVolume { .. } => ("SR-2304", "StaleVolume"),
+            Self::NodeLeaving { .. } => ("SR-2305", "NodeLeaving"),
+            Self::ImmutableField { .. } => ("SR-2401", "ImmutableField"),
+            Self::ForeignObject { .. } => ("SR-2402", "ForeignObject"),
+            Self::TemplateHeld { .. } => ("SR-2403", "TemplateHeld"),
+            Self::ObjectTerminating { .. } => ("SR-2404", "ObjectTerminating"),
+            Self::RequestRefused { .. } => ("SR-2405", "RequestRefused"),
+            Self::ClusterAbsent { .. } => ("SR-2501", "ClusterAbsent"),
+            Self::ClusterUnusable { .. } => ("SR-2502", "ClusterUnusable"),
+            Self::NotSharedData { .. } => ("SR-2503", "NotSharedData"),
+            Self::FeatureMissing { .. } => ("SR-2504", "FeatureMissing"),
+            Self::WarehouseTaken { .. } => ("SR-2505", "WarehouseTaken"),
+            Self::WarehouseLeaving { .. } => ("SR-2506", "WarehouseLeaving"),
+            Self::DecisionRefused { .. } => ("SR-2901", "DecisionRefused"),
+        }
+    }
+
+    /// The pod it is about, when it is about one.
+    pub fn pod(&self) -> Option<&str> {
+        match self {
+            Self::PodStarting { pod, .. }
+            | Self::PodFailing { pod, .. }
+            | Self::PodNotReady { pod }
+            | Self::PodTerminating { pod }
+            | Self::NodeNotRegistered { pod }
+            | Self::NodeNotAlive { pod, .. }
+            | Self::VersionNotReported { pod, .. }
+            | Self::TabletsNotReported { pod }
+            | Self::JournalLag { pod, .. }
+            | Self::ImageNotSynced { pod, .. }
+            | Self::SettingsNotInForce { pod, .. }
+            | Self::Soaking { pod, .. }
+            | Self::DiskFull { pod, .. }
+            | Self::NodeStalled { pod, .. }
+            | Self::Decommissioning { pod, .. }
+            | Self::StaleVolume { pod, .. }
+            | Self::NodeLeaving { pod }
+            | Self::SecondClusterRisk { pod } => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// Whether only a person can end the wait.
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::PodFailing { .. }
+                | Self::CredentialsRefused { .. }
+                | Self::DiskFull { .. }
+                | Self::ConsentNeeded { .. }
+                | Self::Paused
+                | Self::UpgradeRefused { .. }
+                | Self::VersionUnknown { .. }
+                | Self::ConfigurationIncompatible { .. }
+                | Self::NodeStalled { .. }
+                | Self::VersionsApart { .. }
+                | Self::StaleVolume { .. }
+                | Self::TemplateHeld { .. }
+                | Self::ScaleInRefused { .. }
+                | Self::SecondClusterRisk { .. }
+                | Self::ImmutableField { .. }
+                | Self::ForeignObject { .. }
+                | Self::RequestRefused { .. }
+                | Self::ClusterUnusable { .. }
+                | Self::NotSharedData { .. }
+                | Self::FeatureMissing { .. }
+                | Self::WarehouseTaken { .. }
+                | Self::DecisionRefused { .. }
+        )
+    }
+}
