@@ -7,6 +7,7 @@ use starrocks_operator::generate::{crds, rbac};
 use starrocks_operator::sim::crash::SUBJECT;
 use starrocks_operator::sim::embedded::Embedded;
 use starrocks_operator::sim::kube::Rules;
+use starrocks_operator::sim::ledger::Strike;
 
 use crate::harness::{self, pass, play, stage, until};
 
@@ -275,4 +276,47 @@ fn without_rights_on_warehouses_clusters_are_served_all_the_same() {
         shared_data(&embedded, "kube", true).await;
         assert_eq!(harness::status(&embedded).phase, "running");
     });
+}
+
+/// Lets the `nth` change from now on go wrong, waits for an end, and puts another operator in the place of one that was lost.
+async fn with_a_mishap(embedded: &mut Embedded, nth: u64, strike: Strike, what: &str, holds: impl Fn(&Embedded) -> bool) {
+    embedded.ledger.strike(Some((nth, strike)));
+    for round in 0..40 {
+        pass(30).await;
+        if holds(embedded) {
+            embedded.ledger.strike(None);
+            return;
+        }
+        if round % 4 == 3 {
+            embedded.start_operator();
+        }
+    }
+    panic!("{what}, change {nth}, {strike:?}: not within twenty minutes; it waits for {:?}", waits(embedded, "w"));
+}
+
+#[test]
+fn whatever_change_goes_wrong_a_warehouse_is_made_and_dropped() {
+    let world = play(async {
+        let mut embedded = stage(1).await;
+        embedded.start_operator();
+        shared_data(&embedded, "kube", true).await;
+        embedded.lose_operator();
+        let world = embedded.world().clone();
+        world
+    });
+    for strike in [Strike::ClientLost, Strike::AnswerLost, Strike::RequestLost] {
+        for nth in 1..=12 {
+            play(async {
+                let mut embedded = Embedded::within(world.clone(), harness::rules());
+                embedded.start_operator();
+                embedded.apply(&warehouse("w", 2)).await.expect("accepted");
+                with_a_mishap(&mut embedded, nth, strike, "made", |embedded| is_ready(embedded, "w")).await;
+                embedded.start_operator();
+                delete(&embedded, "w").await;
+                with_a_mishap(&mut embedded, nth, strike, "dropped", |embedded| get(embedded, KIND, "w").is_none()).await;
+                assert_eq!(warehouses(&embedded), Vec::<String>::new(), "change {nth}, {strike:?}");
+                assert_eq!(get(&embedded, "StatefulSet", "w-warehouse-cn"), None, "change {nth}, {strike:?}");
+            });
+        }
+    }
 }
