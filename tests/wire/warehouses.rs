@@ -301,8 +301,7 @@ fn whatever_change_goes_wrong_a_warehouse_is_made_and_dropped() {
         embedded.start_operator();
         shared_data(&embedded, "kube", true).await;
         embedded.lose_operator();
-        let world = embedded.world().clone();
-        world
+        embedded.world().clone()
     });
     for strike in [Strike::ClientLost, Strike::AnswerLost, Strike::RequestLost] {
         for nth in 1..=12 {
