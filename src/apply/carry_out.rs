@@ -128,9 +128,14 @@ async fn apply_object(
 ) -> Result<(), StepError> {
     let ObjectKey { kind, name } = object.key();
     let Regarding { namespace, uid, .. } = &target.regarding;
-    let known = observed.object(kind, &name).is_some();
-    if !known && !objects::is_free_or_ours(&context.client, namespace, &object.key(), uid).await? {
-        return Err(StepError::Foreign(object.key()));
+    match observed.object(kind, &name) {
+        None if !objects::is_free_or_ours(&context.client, namespace, &object.key(), uid).await? => {
+            return Err(StepError::Foreign(object.key()));
+        }
+        Some(live) if live.is_to_be_taken_over() && objects::take_over(&context.client, namespace, &object.key()).await? => {
+            report.count(Verb::Patch, kind.name());
+        }
+        Some(_) | None => {}
     }
     report.count(Verb::Apply, kind.name());
     let resource_version = objects::apply(&context.client, namespace, object).await?;

@@ -7,6 +7,7 @@ mod objects;
 mod report;
 mod statements;
 mod status;
+mod takeover;
 #[cfg(test)]
 pub(crate) mod testing;
 

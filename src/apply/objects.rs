@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::kinds::resource_of;
 use super::report::StepError;
 use super::status::PATIENCE;
+use super::takeover;
 use crate::model::component::FIELD_MANAGER;
 use crate::model::{Object, ObjectKey, ObjectKind};
 
@@ -19,6 +20,17 @@ pub(super) async fn apply(client: &Client, namespace: &str, object: &Object) -> 
     let api = api(client, namespace, key.kind);
     let applied = bounded(api.patch(&key.name, &params, &Patch::Apply(&body))).await?;
     Ok(applied.metadata.resource_version.unwrap_or_default())
+}
+
+/// Makes what the former operator wrote of an object ours, so that the apply that follows can also take fields away. Returns whether anything was written.
+pub(super) async fn take_over(client: &Client, namespace: &str, key: &ObjectKey) -> Result<bool, StepError> {
+    let api = api(client, namespace, key.kind);
+    let Some(live) = bounded(api.get_opt(&key.name)).await? else { return Ok(false) };
+    let live = serde_json::to_value(live).map_err(|error| StepError::Kubernetes(Box::new(kube::Error::SerdeError(error))))?;
+    let Some(patch) = takeover::patch(&live) else { return Ok(false) };
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    bounded(api.patch(&key.name, &params, &Patch::Merge(&patch))).await?;
+    Ok(true)
 }
 
 /// Whether an object of this name may be applied: it does not exist, or this cluster controls it. The caches hold labelled objects only,

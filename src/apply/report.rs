@@ -10,6 +10,8 @@ use crate::starrocks::SqlError;
 pub enum Verb {
     /// Server-side apply.
     Apply,
+    /// Merge patch of an object's books, before its first apply.
+    Patch,
     /// Delete.
     Delete,
     /// Merge patch of the status.
@@ -25,6 +27,7 @@ impl Verb {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Apply => "apply",
+            Self::Patch => "patch",
             Self::Delete => "delete",
             Self::PatchStatus => "patch_status",
             Self::PatchFinalizers => "patch_finalizers",

@@ -57,7 +57,8 @@ fn restart() -> Step {
 }
 
 fn live() -> LiveObject {
-    LiveObject { uid: "x".to_owned(), resource_version: "1".to_owned(), ownership: Ownership::Ours, deleting: false, body: Value::Null }
+    let body = json!({"metadata": {"annotations": {"starrocks.com/applied-hash": "0"}}});
+    LiveObject { uid: "x".to_owned(), resource_version: "1".to_owned(), ownership: Ownership::Ours, deleting: false, body }
 }
 
 fn frontend() -> Pod {

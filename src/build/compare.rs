@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::defaults;
 use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION};
 
 /// Where two objects differ.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// Path, with list items by name where they have one: `spec.template.spec.containers[fe].image`.
     pub path: String,
@@ -65,6 +66,11 @@ const FOREIGN_ANNOTATIONS: [&str; 1] = ["kubectl.kubernetes.io/restartedAt"];
 /// What `live` has beyond is no drift: defaults of the API server and fields of other managers. The annotations that hold
 /// hashes do not count either; whether something was taken out of `desired` since the last apply is what they are for.
 pub fn drift(desired: &Value, live: &Value) -> Option<Difference> {
+    drifts(desired, live).into_iter().next()
+}
+
+/// Every such field.
+pub fn drifts(desired: &Value, live: &Value) -> Vec<Difference> {
     let mut wanted = defaults::pruned_object(desired);
     if let Some(fields) = wanted.as_object_mut() {
         fields.remove("status");
@@ -88,25 +94,30 @@ pub fn drift(desired: &Value, live: &Value) -> Option<Difference> {
             }
         }
     }
-    difference("", &wanted, &defaults::of_object(&found), Strictness::Lenient)
+    differences("", &wanted, &defaults::of_object(&found), Strictness::Lenient)
 }
 
 /// The first difference between two values that have been pruned.
 pub(super) fn difference(path: &str, wanted: &Value, found: &Value, strictness: Strictness) -> Option<Difference> {
-    let here = || Some(Difference { path: path.to_owned(), wanted: wanted.clone(), found: found.clone() });
+    differences(path, wanted, found, strictness).into_iter().next()
+}
+
+/// Every difference between two values that have been pruned.
+pub(super) fn differences(path: &str, wanted: &Value, found: &Value, strictness: Strictness) -> Vec<Difference> {
+    let mut all = Vec::new();
+    collect(path, wanted, found, strictness, &mut all);
+    all
+}
+
+fn collect(path: &str, wanted: &Value, found: &Value, strictness: Strictness, all: &mut Vec<Difference>) {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {
             for (key, wanted) in wanted {
                 let path = join(path, key);
                 match found.get(key) {
-                    Some(found) => {
-                        let difference = difference(&path, wanted, found, strictness);
-                        if difference.is_some() {
-                            return difference;
-                        }
-                    }
+                    Some(found) => collect(&path, wanted, found, strictness, all),
                     None if strictness == Strictness::Lenient && is_zero(wanted) => {}
-                    None => return Some(Difference { path, wanted: wanted.clone(), found: Value::Null }),
+                    None => all.push(Difference { path, wanted: wanted.clone(), found: Value::Null }),
                 }
             }
             let is_foreign = |key: &str| FOREIGN_ANNOTATIONS.contains(&key);
@@ -116,55 +127,52 @@ pub(super) fn difference(path: &str, wanted: &Value, found: &Value, strictness: 
                     && !is_foreign(key)
                     && !value.as_object().is_some_and(|map| !map.is_empty() && map.keys().all(|key| is_foreign(key)))
             };
-            let (key, found) = found.iter().find(|(key, value)| strictness == Strictness::Exact && is_extra(key, value))?;
-            Some(Difference { path: join(path, key), wanted: Value::Null, found: found.clone() })
+            let extras = found.iter().filter(|(key, value)| strictness == Strictness::Exact && is_extra(key, value));
+            all.extend(extras.map(|(key, found)| Difference { path: join(path, key), wanted: Value::Null, found: found.clone() }));
         }
-        (Value::Array(wanted), Value::Array(found)) => lists(path, wanted, found, strictness),
+        (Value::Array(wanted), Value::Array(found)) => lists(path, wanted, found, strictness, all),
         (Value::Number(number), Value::String(text)) | (Value::String(text), Value::Number(number))
-            if strictness == Strictness::Lenient && number.to_string() == *text =>
-        {
-            None
-        }
-        _ if wanted == found => None,
-        _ => here(),
+            if strictness == Strictness::Lenient && number.to_string() == *text => {}
+        _ if wanted == found => {}
+        _ => all.push(Difference { path: path.to_owned(), wanted: wanted.clone(), found: found.clone() }),
     }
 }
 
-fn lists(path: &str, wanted: &[Value], found: &[Value], strictness: Strictness) -> Option<Difference> {
-    let whole = || Some(Difference { path: path.to_owned(), wanted: wanted.to_vec().into(), found: found.to_vec().into() });
+fn lists(path: &str, wanted: &[Value], found: &[Value], strictness: Strictness, all: &mut Vec<Difference>) {
+    let whole = || Difference { path: path.to_owned(), wanted: wanted.to_vec().into(), found: found.to_vec().into() };
     let name = path.rsplit(['.', ']']).next().unwrap_or(path);
     let Some((_, keys)) = MERGE_KEYS.iter().find(|(list, _)| *list == name) else {
         if wanted.len() != found.len() {
-            return whole();
+            return all.push(whole());
         }
-        return wanted
-            .iter()
-            .zip(found)
-            .enumerate()
-            .find_map(|(index, (wanted, found))| difference(&format!("{path}[{index}]"), wanted, found, strictness));
+        for (index, (wanted, found)) in wanted.iter().zip(found).enumerate() {
+            collect(&format!("{path}[{index}]"), wanted, found, strictness, all);
+        }
+        return;
     };
     let mut last = None;
     for wanted in wanted {
         let key = key_of(wanted, keys);
         let path = format!("{path}[{key}]");
         let Some(index) = found.iter().position(|found| key_of(found, keys) == key) else {
-            return Some(Difference { path, wanted: wanted.clone(), found: Value::Null });
+            all.push(Difference { path, wanted: wanted.clone(), found: Value::Null });
+            continue;
         };
-        let difference = found.get(index).and_then(|found| difference(&path, wanted, found, strictness));
-        if difference.is_some() {
-            return difference;
+        if let Some(found) = found.get(index) {
+            collect(&path, wanted, found, strictness, all);
         }
         // Applying keeps the wanted order, and order is part of a pod template.
         if last.is_some_and(|last| index <= last) {
-            return whole();
+            return all.push(whole());
         }
         last = Some(index);
     }
     if strictness == Strictness::Exact {
-        let extra = found.iter().find(|found| !wanted.iter().any(|wanted| key_of(wanted, keys) == key_of(found, keys)))?;
-        return Some(Difference { path: format!("{path}[{}]", key_of(extra, keys)), wanted: Value::Null, found: extra.clone() });
+        let extras = found.iter().filter(|found| !wanted.iter().any(|wanted| key_of(wanted, keys) == key_of(found, keys)));
+        let extra =
+            |extra: &Value| Difference { path: format!("{path}[{}]", key_of(extra, keys)), wanted: Value::Null, found: extra.clone() };
+        all.extend(extras.map(extra));
     }
-    None
 }
 
 /// The key of a list item as text. The protocol of a port counts as TCP when absent.

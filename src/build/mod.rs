@@ -9,6 +9,7 @@ mod compare;
 mod defaults;
 mod env;
 mod lifecycle;
+mod live_form;
 mod metadata;
 mod pod;
 mod probes;
@@ -21,10 +22,13 @@ mod unique;
 mod volumes;
 
 pub use annotate::{hash, stamped, stamped_stateful_set};
-pub use compare::{Difference, drift};
+pub use compare::{Difference, drift, drifts};
+pub use live_form::{deployment_as_named, held_at, held_deployment, stateful_set_as_named};
 pub use proxy::follow_proxy_config;
 pub use recovery::for_recovery;
-pub use stateful_set::{Strategy, immutable_difference, keep_immutable, stateful_set, stateful_set_with, template_differs};
+pub use stateful_set::{
+    Strategy, immutable_difference, keep_immutable, stateful_set, stateful_set_with, template_differences, template_differs,
+};
 
 use crate::model::Object;
 use crate::model::cluster::Cluster;

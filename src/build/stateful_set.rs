@@ -6,12 +6,13 @@ use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
     StatefulSetUpdateStrategy,
 };
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use super::annotate::{digest, stamped_stateful_set};
-use super::compare::{Difference, Strictness, difference};
+use super::compare::{Difference, Strictness, difference, differences};
 use super::{defaults, metadata, pod, volumes};
 use crate::model::cluster::{Cluster, Workload, given};
 use crate::model::warehouse::OBJECT_FINALIZER;
@@ -102,16 +103,21 @@ fn retention(
 /// wanted and missing counts. Otherwise what it has beyond was ours, or the former operator's, and goes away: that counts
 /// too. `kubectl rollout restart` never counts: its annotation belongs to kubectl and applying leaves it alone.
 pub fn template_differs(desired: &StatefulSet, live: &LiveObject) -> Option<Difference> {
-    let written = serde_json::to_value(desired.spec.as_ref().map(|spec| &spec.template)).unwrap_or_default();
+    desired.spec.as_ref().and_then(|spec| template_differences(&spec.template, live).into_iter().next())
+}
+
+/// Every such difference between a pod template and that of a live StatefulSet or Deployment.
+pub fn template_differences(desired: &PodTemplateSpec, live: &LiveObject) -> Vec<Difference> {
+    let written = serde_json::to_value(desired).unwrap_or_default();
     let wanted = defaults::of_template(&written);
     let found = defaults::of_template(live.body.pointer("/spec/template").unwrap_or(&Value::Null));
     if wanted == found {
-        return None;
+        return Vec::new();
     }
     if live.applied_template_hash() == Some(digest(&wanted).as_str()) {
-        difference("spec.template", &defaults::pruned_object(&written), &found, Strictness::Wanted)
+        differences("spec.template", &defaults::pruned_object(&written), &found, Strictness::Wanted)
     } else {
-        difference("spec.template", &wanted, &found, Strictness::Exact)
+        differences("spec.template", &wanted, &found, Strictness::Exact)
     }
 }
 

@@ -1,9 +1,14 @@
 //! Arguments in, exit code out; one file per subcommand. Exit codes: 0 done, 1 failed, 2 used wrongly or refused.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::model::component::FORMER_FIELD_MANAGER;
+
+mod adopt;
 #[cfg(feature = "e2e")]
 mod bench;
 #[cfg(feature = "e2e")]
@@ -36,6 +41,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Show the upgrade path and every step with its rule, without touching anything
     Plan(plan::Arguments),
+    /// Say what taking over clusters of the Go operator would change, without touching anything
+    Adopt(Box<adopt::Arguments>),
     /// Run the operator against a Kubernetes cluster
     Run(Box<run::RunArguments>),
     /// Print the CustomResourceDefinitions for `kubectl apply --server-side -f -`
@@ -73,10 +80,11 @@ pub enum Outcome {
 
 /// Parses the process arguments and runs the subcommand.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(with_verb(std::env::args_os().collect()));
     let outcome = match arguments.command {
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Adopt(arguments) => adopt::adopt(&arguments),
         Command::Run(arguments) => run::main(*arguments),
         Command::Crds => crds::crds(),
         #[cfg(feature = "e2e")]
@@ -100,11 +108,28 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The arguments with `run` in front when the program is called by the Go operator's name: in its Deployment stand a command, `/sroperator`, and flags,
+/// and no verb.
+fn with_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().and_then(|program| Path::new(program).file_name());
+    if name == Some(OsStr::new(FORMER_FIELD_MANAGER)) {
+        arguments.insert(1, "run".into());
+    }
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_deployment_of_the_go_operator_needs_no_other_command() {
+        let arguments = Arguments::try_parse_from(with_verb(vec!["/sroperator".into(), "--leader-elect".into()])).expect("parses");
+        assert!(matches!(arguments.command, Command::Run(_)));
+        assert_eq!(with_verb(vec!["starrocks-operator".into(), "crds".into()]).len(), 2);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

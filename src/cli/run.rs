@@ -42,23 +42,15 @@ pub struct RunArguments {
     #[arg(long, default_value = ":8081")]
     health_probe_bind_address: String,
     /// Act only while holding the Lease c6c79638.starrocks.com in the operator's namespace
-    #[arg(long, default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
+    #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = truth)]
     leader_elect: bool,
-    /// DNS suffix of the Kubernetes cluster
-    #[arg(long, default_value = "cluster.local")]
-    dns_domain_suffix: String,
-    /// Put a hash into the names of ConfigMap and Secret volumes; changing this restarts pods
-    #[arg(long, default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
-    volume_name_with_hash: bool,
-    /// Default environment variables to leave out of pods, separated by commas
-    #[arg(long, env = "KUBE_STARROCKS_UNSUPPORTED_ENVS", value_delimiter = ',')]
-    unsupported_envs: Vec<String>,
-    /// Path of a kubeconfig; by default $KUBECONFIG, then the Pod's service account
-    #[arg(long)]
-    kubeconfig: Option<String>,
-    /// Context of the kubeconfig
-    #[arg(long)]
-    context: Option<String>,
+    #[command(flatten)]
+    objects: ObjectArguments,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+    /// TLS to frontends: DISABLED or PREFERRED. Connections are not encrypted; what must be cannot be asked for
+    #[arg(long, default_value = "PREFERRED", value_parser = ssl_mode)]
+    fe_ssl_mode: String,
     /// Clusters looked at at the same time
     #[arg(long, default_value_t = 16)]
     concurrency: usize,
@@ -70,6 +62,80 @@ pub struct RunArguments {
     log_level: String,
     #[command(flatten)]
     former: FormerFlags,
+}
+
+/// What shapes the objects that are built.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ObjectArguments {
+    /// DNS suffix of the Kubernetes cluster
+    #[arg(long, default_value = "cluster.local")]
+    dns_domain_suffix: String,
+    /// Put a hash into the names of ConfigMap and Secret volumes; pods that run keep the names they have
+    #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = truth)]
+    volume_name_with_hash: bool,
+    /// Default environment variables to leave out of pods, separated by commas
+    #[arg(long, env = "KUBE_STARROCKS_UNSUPPORTED_ENVS", value_delimiter = ',')]
+    unsupported_envs: Vec<String>,
+}
+
+impl ObjectArguments {
+    pub(super) fn conventions(&self) -> Conventions {
+        Conventions {
+            dns_suffix: self.dns_domain_suffix.clone(),
+            volume_name_with_hash: self.volume_name_with_hash,
+            unsupported_env: named(&self.unsupported_envs),
+        }
+    }
+}
+
+/// Which Kubernetes, as whom.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ConnectionArguments {
+    /// Path of a kubeconfig; by default $KUBECONFIG, then the Pod's service account
+    #[arg(long)]
+    kubeconfig: Option<String>,
+    /// Context of the kubeconfig
+    #[arg(long)]
+    context: Option<String>,
+}
+
+impl ConnectionArguments {
+    pub(super) async fn config(&self) -> anyhow::Result<kube::Config> {
+        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
+        let mut config = match &self.kubeconfig {
+            Some(path) if !path.is_empty() => {
+                let file = Kubeconfig::read_from(path).with_context(|| format!("reading {path}"))?;
+                kube::Config::from_custom_kubeconfig(file, &options).await.with_context(|| format!("using {path}"))?
+            }
+            _ if self.context.is_some() => kube::Config::from_kubeconfig(&options).await.context("using the kubeconfig")?,
+            _ => kube::Config::infer().await.context("finding a kubeconfig or a service account")?,
+        };
+        // Retries are ours: silent ones would outlast every deadline and hide from every count.
+        config.default_retry = false;
+        config.connect_timeout = Some(Duration::from_secs(10));
+        Ok(config)
+    }
+}
+
+/// A truth value in every spelling that flags of Go programs take.
+fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("write true or false".to_owned()),
+    }
+}
+
+/// How connections to frontends are encrypted: not at all, so that nobody is promised what is not there.
+fn ssl_mode(text: &str) -> Result<String, String> {
+    match text.to_ascii_uppercase().as_str() {
+        mode @ ("DISABLED" | "PREFERRED") => Ok(mode.to_owned()),
+        "REQUIRED" => Err(
+            "connections to frontends are not encrypted yet, so that it cannot be required; write PREFERRED or DISABLED to go on without"
+                .to_owned(),
+        ),
+        _ => Err("write DISABLED or PREFERRED".to_owned()),
+    }
 }
 
 /// Flags of the former operator that have no meaning here; accepted so that its manifests start this one.
@@ -126,7 +192,7 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     }
     // With two providers compiled in, rustls would refuse to choose; an error means that one is installed already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let config = kube_config(&arguments).await?;
+    let config = arguments.connection.config().await?;
     let settings = settings(&arguments, &config.default_namespace);
     let client = kube::Client::try_from(config).context("making the Kubernetes client")?;
     let shutdown = CancellationToken::new();
@@ -151,33 +217,13 @@ fn log_settings(arguments: &RunArguments, in_kubernetes: bool) -> LogSettings {
     LogSettings { format, filter: arguments.log_level.clone() }
 }
 
-async fn kube_config(arguments: &RunArguments) -> anyhow::Result<kube::Config> {
-    let options = KubeConfigOptions { context: arguments.context.clone(), ..KubeConfigOptions::default() };
-    let mut config = match &arguments.kubeconfig {
-        Some(path) if !path.is_empty() => {
-            let file = Kubeconfig::read_from(path).with_context(|| format!("reading {path}"))?;
-            kube::Config::from_custom_kubeconfig(file, &options).await.with_context(|| format!("using {path}"))?
-        }
-        _ if arguments.context.is_some() => kube::Config::from_kubeconfig(&options).await.context("using the kubeconfig")?,
-        _ => kube::Config::infer().await.context("finding a kubeconfig or a service account")?,
-    };
-    // Retries are ours: silent ones would outlast every deadline and hide from every count.
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(10));
-    Ok(config)
-}
-
 fn settings(arguments: &RunArguments, default_namespace: &str) -> Settings {
     let namespaces = named(&arguments.namespaces);
     let operator_namespace = std::env::var("POD_NAMESPACE").ok().filter(|name| !name.is_empty());
     Settings {
         namespaces: if namespaces.is_empty() { Scope::All } else { Scope::Several(namespaces) },
         deny_list: named(&arguments.deny_list).into_iter().collect::<BTreeSet<_>>(),
-        conventions: Conventions {
-            dns_suffix: arguments.dns_domain_suffix.clone(),
-            volume_name_with_hash: arguments.volume_name_with_hash,
-            unsupported_env: named(&arguments.unsupported_envs),
-        },
+        conventions: arguments.objects.conventions(),
         concurrency: arguments.concurrency,
         leader_election: arguments.leader_elect,
         operator_namespace: operator_namespace.unwrap_or_else(|| default_namespace.to_owned()),
@@ -259,8 +305,36 @@ mod tests {
     #[test]
     fn the_former_operators_manifest_starts_this_one() {
         let arguments = parse(&["--leader-elect", "--zap-time-encoding=iso8601", "--zap-encoder=console", "--volume-name-with-hash=true"]);
-        assert!(arguments.leader_elect && arguments.volume_name_with_hash);
+        assert!(arguments.leader_elect && arguments.objects.volume_name_with_hash);
         assert_eq!(arguments.former.given(), ["--zap-encoder", "--zap-time-encoding"]);
+    }
+
+    #[test]
+    fn flags_of_the_former_operator_mean_what_they_meant() {
+        let arguments = parse(&[
+            "--namespace=data",
+            "--deny-list=kube-system,secret",
+            "--dns-domain-suffix=corp.local",
+            "--volume-name-with-hash=F",
+            "--metrics-bind-address=:9090",
+            "--health-probe-bind-address=:9091",
+            "--fe-ssl-mode=preferred",
+            "--zap-devel",
+            "--zap-log-level=4",
+        ]);
+        let settings = settings(&arguments, "starrocks");
+        assert_eq!(settings.namespaces, Scope::Several(vec!["data".into()]));
+        assert_eq!(settings.deny_list, BTreeSet::from(["kube-system".to_owned(), "secret".to_owned()]));
+        assert_eq!((settings.conventions.dns_suffix.as_str(), settings.conventions.volume_name_with_hash), ("corp.local", false));
+        assert_eq!((arguments.metrics_bind_address.as_str(), arguments.health_probe_bind_address.as_str()), (":9090", ":9091"));
+        assert_eq!((arguments.fe_ssl_mode.as_str(), arguments.former.given().len()), ("PREFERRED", 2));
+    }
+
+    #[test]
+    fn encryption_that_is_not_there_cannot_be_required() {
+        let refused = Program::try_parse_from(["program", "--fe-ssl-mode=REQUIRED"]).map(|_| ()).expect_err("refused");
+        assert!(refused.to_string().contains("not encrypted yet"), "{refused}");
+        Program::try_parse_from(["program", "--fe-ssl-mode=VERIFY_CA"]).map(|_| ()).expect_err("refused");
     }
 
     #[test]

@@ -31,10 +31,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use settings::{LEASE_NAME, Scope, Settings};
+pub use resources::{Unreadable, parse_cluster};
+pub use settings::{Scope, Settings};
 
 use crate::apply::{self, Events};
 use crate::model::Notice;
+use crate::model::component::LEASE_NAME;
 use crate::observe::Caches;
 use crate::starrocks::StarRocks;
 use crate::telemetry::Telemetry;

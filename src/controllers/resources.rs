@@ -57,11 +57,11 @@ pub(super) struct Resource<K> {
 
 /// Why a resource cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unreadable {
+pub struct Unreadable {
     /// Path of the field at fault.
-    pub(super) field: String,
+    pub field: String,
     /// What is wrong with it.
-    pub(super) error: String,
+    pub error: String,
 }
 
 impl<K: Kind> Resource<K> {
@@ -84,6 +84,14 @@ impl<K: Kind> Resource<K> {
         };
         Some((place, resource))
     }
+}
+
+/// Reads a cluster as leniently as a pass does.
+///
+/// # Errors
+/// When a field has a type that no reading fits.
+pub fn parse_cluster(object: DynamicObject) -> Result<StarRocksCluster, Unreadable> {
+    parse(object)
 }
 
 fn parse<K: Kind>(mut object: DynamicObject) -> Result<K, Unreadable> {

@@ -5,9 +5,6 @@ use std::collections::BTreeSet;
 use crate::clock::Clock;
 use crate::model::cluster::Conventions;
 
-/// Name of the Lease, the same as that of the former operator, so that the two never act together during a replacement.
-pub const LEASE_NAME: &str = "c6c79638.starrocks.com";
-
 /// Which namespaces are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {

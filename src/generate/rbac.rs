@@ -6,6 +6,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::{Value, json};
 
 use crate::model::ObjectKind;
+use crate::model::component::LEASE_NAME;
 use crate::yaml::{self, YamlError};
 
 /// Name of the operator's Deployment, roles and bindings; that of the former operator's Deployment.
@@ -14,9 +15,6 @@ pub(super) const NAME: &str = "starrocks-operator";
 pub(super) const NAMESPACE: &str = "starrocks";
 /// ServiceAccount of a plain install, the former operator's.
 pub(super) const SERVICE_ACCOUNT: &str = "starrocks";
-/// The Lease for leader election.
-const LEASE: &str = "c6c79638.starrocks.com";
-
 /// What the operator does with an owned kind. A server-side apply needs `patch`, and `create` when the object does not exist; `get` looks
 /// whether a name that the caches do not know is taken.
 const OWNED_VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "watch"];
@@ -56,7 +54,8 @@ pub fn cluster_role_rules() -> Vec<PolicyRule> {
 /// The rules of the Role in the operator's own namespace: its Lease.
 #[must_use]
 pub fn lease_role_rules() -> Vec<PolicyRule> {
-    let named = PolicyRule { resource_names: Some(vec![LEASE.to_owned()]), ..rule("coordination.k8s.io", &["leases"], &["get", "update"]) };
+    let named =
+        PolicyRule { resource_names: Some(vec![LEASE_NAME.to_owned()]), ..rule("coordination.k8s.io", &["leases"], &["get", "update"]) };
     // A name cannot be demanded at creation.
     vec![rule("coordination.k8s.io", &["leases"], &["create"]), named]
 }
@@ -169,11 +168,6 @@ mod tests {
                 assert_eq!(rule.verbs, ["list", "watch"]);
             }
         }
-    }
-
-    #[test]
-    fn the_lease_is_the_one_that_the_controllers_take() {
-        assert_eq!(LEASE, crate::controllers::LEASE_NAME);
     }
 
     #[test]

@@ -17,6 +17,14 @@ pub const APPLIED_ANNOTATION: &str = "starrocks.com/applied-hash";
 pub const APPLIED_TEMPLATE_ANNOTATION: &str = "starrocks.com/applied-template-hash";
 /// The former operator's change-detection annotation; a stale value would blind it after a way back.
 pub const FORMER_HASH_ANNOTATION: &str = "app.starrocks.components/hash";
+/// Where the former operator keeps what it last applied, whole: the base of its three-way merge.
+pub const FORMER_COPY_ANNOTATION: &str = "starrocks.kubernetes.operator/last-applied-configuration";
+/// Field manager of the former operator: the name of its binary.
+pub const FORMER_FIELD_MANAGER: &str = "sroperator";
+/// Annotation on the proxy's Deployment: the generation of the resource at which a differing pod template was found and left as it is.
+pub const HELD_ANNOTATION: &str = "starrocks.com/template-held-at-generation";
+/// Name of the Lease, the same as that of the former operator, so that the two never act together during a replacement.
+pub const LEASE_NAME: &str = "c6c79638.starrocks.com";
 /// Field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "starrocks-operator";
 

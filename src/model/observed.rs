@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component};
+use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
 use super::starrocks::{FrontendReport, GroupReport};
 use super::{Refusal, Timestamp, WarehouseReport};
 use crate::api::StarRocksClusterStatus;
@@ -93,6 +93,13 @@ impl LiveObject {
     /// The hash of the pod template that the last apply of this operator left, if any.
     pub fn applied_template_hash(&self) -> Option<&str> {
         self.body.pointer("/metadata/annotations")?.get(APPLIED_TEMPLATE_ANNOTATION)?.as_str()
+    }
+
+    /// Whether it has still to be taken over: this operator has never applied it, or the former one has written it since.
+    pub fn is_to_be_taken_over(&self) -> bool {
+        let formers =
+            self.body.pointer("/metadata/annotations").is_some_and(|annotations| annotations.get(FORMER_HASH_ANNOTATION).is_some());
+        formers || self.applied_hash().is_none()
     }
 
     /// `metadata.generation`, 0 when absent.

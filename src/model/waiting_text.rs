@@ -109,8 +109,8 @@ impl fmt::Display for WaitingOn {
             ),
             Self::TemplateHeld { component } => write!(
                 out,
-                "the pod template of the {component} would change although the resource has not (another operator release, or a ConfigMap \
-                 that it refers to); its pods are left alone until the resource changes. To take it over, change an annotation of the component"
+                "the pod template of the {component} would change although the resource has not (another operator, another release of this one, \
+                 or a ConfigMap that it refers to); its pods are left alone until the resource changes. To take it over, change an annotation of the component"
             ),
             Self::ObjectTerminating { object } => write!(out, "{object} is being deleted and is made anew once it is gone"),
             Self::RequestRefused { request, words, way_out } => {

@@ -5,12 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Map, Value};
 
 use crate::model::Timestamp;
-use crate::model::component::{COMPONENT_LABEL, Component, OWNER_LABEL, ordinal};
+use crate::model::component::{COMPONENT_LABEL, Component, FORMER_COPY_ANNOTATION, OWNER_LABEL, ordinal};
 use crate::model::observed::{Claim, LiveObject, Ownership, Pod, PodProblem};
 use crate::model::warehouse::fleet_name;
 
 /// Annotations that repeat the whole object: kubectl's, and the one of the former operator.
-const COPIES: [&str; 2] = ["kubectl.kubernetes.io/last-applied-configuration", "starrocks.kubernetes.operator/last-applied-configuration"];
+const COPIES: [&str; 2] = ["kubectl.kubernetes.io/last-applied-configuration", FORMER_COPY_ANNOTATION];
 
 /// What of `metadata` is kept in a live object's body.
 const KEPT_METADATA: [&str; 4] = ["labels", "annotations", "generation", "finalizers"];

@@ -3,6 +3,7 @@
 //! The order of thought is that of `plan` below: where the releases stand, what that allows to be rolled, how many nodes there
 //! are to be, which objects that makes, and what all of it means to the user.
 
+mod adoption;
 mod check;
 mod describe;
 mod draft;
@@ -24,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use adoption::{Adoption, Change, ObjectChange, adoption};
 pub use check::{Violation, check};
 pub use describe::describe;
 pub use status::{Rejection, refuse};

@@ -1,6 +1,6 @@
 //! Wanted objects against live ones: what is absent, changed or drifted is applied, what is no longer wanted deleted; never what is not ours.
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet, StatefulSetSpec};
 use serde_json::Value;
 
 use super::draft::{Draft, Form};
@@ -22,7 +22,7 @@ pub(super) fn run(view: &View<'_>, draft: &mut Draft) {
             apply(view, object, draft);
         }
     }
-    delete_unwanted(view, wanted, draft);
+    delete_unwanted(view, draft);
 }
 
 /// The image a workload has at a release: as written if it claims that release, else in the same repository.
@@ -47,12 +47,31 @@ pub(super) fn was_drifted(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workloa
     wanted.is_some_and(|wanted| live.applied_template_hash() == Some(wanted.as_str()))
 }
 
+/// The StatefulSet as the resource describes it, as it can be applied over the live one.
+pub(super) fn at_rest_over(view: &View<'_>, live: &LiveObject, workload: &Workload) -> StatefulSet {
+    let image = workload.image.to_string();
+    build::keep_immutable(wanted_over(view, live, workload, &image), live)
+}
+
 /// The StatefulSet in an image, as it can be applied over the live one.
 fn wanted_over(view: &View<'_>, live: &LiveObject, workload: &Workload, image: &str) -> StatefulSet {
     let at_rest = view.wanted_set(workload).filter(|_| workload.image.to_string() == image);
     let desired =
         at_rest.cloned().unwrap_or_else(|| build::stateful_set_with(view.cluster, workload, &Image::parse(image), Strategy::AsWritten));
-    if build::immutable_difference(&desired, live).is_some() { build::keep_immutable(desired, live) } else { desired }
+    let desired = if build::immutable_difference(&desired, live).is_some() { build::keep_immutable(desired, live) } else { desired };
+    build::stateful_set_as_named(desired, live)
+}
+
+/// The Deployment as it can be applied over the live one. What the former operator made, and would be made differently, is held as it is until
+/// the resource changes: its generation is noted on the object, so that an operator that dies right then forgets nothing.
+pub(super) fn deployment_over(view: &View<'_>, desired: Deployment) -> (Deployment, bool) {
+    let live = view.observed.object(ObjectKind::Deployment, desired.metadata.name.as_deref().unwrap_or_default());
+    let Some(live) = live.filter(|live| !is_someone_elses(view, live)) else { return (desired, false) };
+    let desired = build::deployment_as_named(desired, live);
+    let generation = view.cluster.generation;
+    let new = live.is_to_be_taken_over() || build::held_at(live) == Some(generation);
+    let differs = || desired.spec.as_ref().is_some_and(|spec| !build::template_differences(&spec.template, live).is_empty());
+    if new && differs() { (build::held_deployment(desired, live, generation), true) } else { (desired, false) }
 }
 
 /// Whether a frontend's metadata lives and dies with its pod.
@@ -71,6 +90,13 @@ pub(super) fn metadata_is_ephemeral(fleet: &Fleet<'_>) -> bool {
 
 /// An object as it is to be in this pass: StatefulSets by their form, everything else as built.
 fn shaped(view: &View<'_>, object: &Object, component: Option<Component>, draft: &mut Draft) -> Option<Object> {
+    if let Object::Deployment(deployment) = object {
+        let (deployment, held) = deployment_over(view, deployment.as_ref().clone());
+        if held {
+            draft.wait(WaitingOn::TemplateHeld { component: Component::FrontendProxy });
+        }
+        return Some(Object::Deployment(Box::new(deployment)));
+    }
     let Object::StatefulSet(at_rest) = object else { return Some(object.clone()) };
     let component = component?;
     let (fleet, form) = (view.fleet(component)?, draft.forms.get(&component)?.clone());
@@ -85,7 +111,7 @@ fn shaped(view: &View<'_>, object: &Object, component: Option<Component>, draft:
         draft.wait(WaitingOn::ImmutableField { object, field: difference.path });
     }
     let stateful_set = match fleet.live {
-        Some(live) => build::keep_immutable(stateful_set, live),
+        Some(live) => build::stateful_set_as_named(build::keep_immutable(stateful_set, live), live),
         None => stateful_set,
     };
     Some(Object::StatefulSet(Box::new(stateful_set)))
@@ -150,7 +176,7 @@ fn has_its_services(view: &View<'_>, component: Component) -> bool {
     })
 }
 
-fn is_someone_elses(view: &View<'_>, live: &LiveObject) -> bool {
+pub(super) fn is_someone_elses(view: &View<'_>, live: &LiveObject) -> bool {
     match live.ownership {
         Ownership::Ours => false,
         Ownership::Orphan => !carries_our_labels(view, live),
@@ -190,28 +216,35 @@ fn apply(view: &View<'_>, object: Object, draft: &mut Draft) {
     if let Some(spec) = json.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove("volumeClaimTemplates");
     }
-    if live.ownership == Ownership::Orphan || !same_hash || build::drift(&json, &live.body).is_some() {
+    if live.ownership == Ownership::Orphan || !same_hash || live.is_to_be_taken_over() || build::drift(&json, &live.body).is_some() {
         draft.steps.push(Step::Apply(object));
     }
 }
 
 /// Deletes what this cluster owns and no longer wants. Frontends stay whatever happens, and claims are not even looked at.
-fn delete_unwanted(view: &View<'_>, wanted: &[Object], draft: &mut Draft) {
-    for (kind, objects) in &view.observed.objects {
-        for (name, live) in objects {
-            let key = ObjectKey { kind: *kind, name: name.clone() };
-            let component = live
-                .body
-                .pointer("/metadata/labels")
-                .and_then(|labels| labels.get(crate::model::component::COMPONENT_LABEL))
-                .and_then(Value::as_str);
-            let of_frontends = component == Some(Component::Frontend.label()) || is_frontends_own(view.cluster, name);
-            if live.ownership != Ownership::Ours || live.deleting || of_frontends || wanted.iter().any(|object| object.key() == key) {
-                continue;
-            }
-            draft.steps.push(Step::Delete { object: key, uid: live.uid.clone() });
-        }
-    }
+fn delete_unwanted(view: &View<'_>, draft: &mut Draft) {
+    let unwanted = unwanted(view).map(|(object, live)| Step::Delete { object, uid: live.uid.clone() });
+    draft.steps.extend(unwanted);
+}
+
+/// What this cluster owns and no longer wants, without what is the frontends'.
+pub(super) fn unwanted<'v>(view: &'v View<'_>) -> impl Iterator<Item = (ObjectKey, &'v LiveObject)> {
+    let objects = view.observed.objects.iter().flat_map(|(kind, objects)| objects.iter().map(move |(name, live)| (*kind, name, live)));
+    objects.filter_map(|(kind, name, live)| {
+        let key = ObjectKey { kind, name: name.clone() };
+        let labels = live.body.pointer("/metadata/labels");
+        let component = labels.and_then(|labels| labels.get(crate::model::component::COMPONENT_LABEL)).and_then(Value::as_str);
+        let of_frontends = component == Some(Component::Frontend.label()) || is_frontends_own(view.cluster, name);
+        let stays =
+            live.ownership != Ownership::Ours || live.deleting || of_frontends || kind == ObjectKind::Service && names_pods(view, name);
+        (!stays && !view.wanted().iter().any(|object| object.key() == key)).then_some((key, live))
+    })
+}
+
+/// Whether pods have their names from this Service: older releases of the former operator called it differently, and a StatefulSet keeps the one it has.
+fn names_pods(view: &View<'_>, service: &str) -> bool {
+    let lives = view.fleets().filter(|fleet| fleet.workload.is_some()).filter_map(|fleet| fleet.live);
+    lives.into_iter().any(|live| live.text("/spec/serviceName") == service)
 }
 
 fn is_frontends_own(cluster: &Cluster, name: &str) -> bool {

@@ -122,6 +122,11 @@ impl Embedded {
         self.server.admin_client()
     }
 
+    /// A client of somebody with these rights and no others.
+    pub fn client_as(&self, user: &str, rules: Rules) -> kube::Client {
+        kube::Client::new(self.server.user(user, Arc::new(rules)), OPERATOR_NAMESPACE)
+    }
+
     /// Server-side apply of a document of any kind.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod crashes;
+mod go_operator;
 mod harness;
 mod leadership;
 mod mishaps;
@@ -11,6 +12,7 @@ mod progress;
 mod refusals;
 mod rest;
 mod rights;
+mod takeover;
 mod warehouses;
 mod watches;
 mod writes;

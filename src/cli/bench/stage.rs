@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::seen::{Place, Seen, follow_clusters, follow_sets};
 use crate::api::StarRocksCluster;
-use crate::controllers::LEASE_NAME;
+use crate::model::component::LEASE_NAME;
 
 /// Clusters in one namespace: nobody has all in one, and every pod is told of every Service of its namespace.
 const PER_NAMESPACE: u16 = 20;

@@ -165,10 +165,10 @@ pub(super) fn after_create(object: &Value, target: &Target, writer: &Writer) -> 
 }
 
 /// `managedFields` after an ordinary write: what changed now belongs to the writer, and to nobody else.
-/// A client that sends `managedFields: [{}]` clears the books.
+/// A client may send books of its own, which then count instead of the recorded ones; with `managedFields: [{}]` it clears them.
 pub(super) fn after_edit(live: &Value, sent: Option<&Value>, object: &Value, target: &Target, writer: &Writer) -> Value {
     let reset = sent.is_some_and(|sent| *sent == json!([{}]));
-    let recorded = &live["metadata"]["managedFields"];
+    let recorded = sent.filter(|sent| !decode(sent).is_empty()).unwrap_or(&live["metadata"]["managedFields"]);
     let mut entries = if reset { Vec::new() } else { decode(recorded) };
     let difference = compare(live, object, target.schema());
     let changed = writer.ownable(difference.changed, target);
