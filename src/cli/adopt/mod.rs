@@ -38,12 +38,13 @@ const EXPLANATION: &str = "\
 cluster, what that would change. It needs the rights to get and list, and may be used while the Go operator runs.
 
 Verdicts:
-  unchanged              nothing is written
-  metadata only          annotations, labels and the owner of fields; no pod, address or volume depends on them
-  in place               objects change, and no pod that runs is touched
-  would restart pods     a pod template would differ. `run` holds it back and says so (SR-2403) until the resource is changed;
-                         another release, or fewer replicas, is a change of the resource itself and begins at once, with all gates
-  cannot be taken over   a resource or an object has to be mended first; code and way out are told
+  unchanged             nothing is written
+  metadata only         annotations, labels and the owners of fields; nothing depends on them
+  in place              objects change, and no pod that runs is touched
+  would restart pods    a pod template would differ: `run` holds it (SR-2403) until the resource
+                        changes. Another release, or fewer replicas, is asked for by the resource
+                        itself and begins at once, with all gates
+  cannot be taken over  something has to be mended first; code and way out are told
 
 Give the flags that `run` will have: --volume-name-with-hash, --dns-domain-suffix and --unsupported-envs (or KUBE_STARROCKS_UNSUPPORTED_ENVS) shape pods.
 
