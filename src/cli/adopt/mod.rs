@@ -46,6 +46,8 @@ Verdicts:
                         itself and begins at once, with all gates
   cannot be taken over  something has to be mended first; code and way out are told
 
+StarRocksWarehouses are not looked at here; `run` takes them over in the same way.
+
 Give the flags that `run` will have: --volume-name-with-hash, --dns-domain-suffix and --unsupported-envs (or KUBE_STARROCKS_UNSUPPORTED_ENVS) shape pods.
 
 Exit code: 0 when nothing would restart and nothing is refused, 2 otherwise, 1 when the question could not be answered.";
@@ -82,7 +84,7 @@ struct Holder {
     renewed: Option<String>,
 }
 
-/// What happens to a resource and its objects. Warehouses will be told in the same form, under their own kind.
+/// What happens to a resource and its objects; the kind leaves room for warehouses, which have the same form.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {
