@@ -360,6 +360,20 @@ fn a_service_drifts_when_a_wanted_port_changes_and_not_when_the_server_fills_it_
 }
 
 #[test]
+fn an_address_for_a_load_balancer_alone_is_a_change() {
+    let service = |address: &str| {
+        let mut cluster = example("minimal");
+        let written = serde_json::from_value(json!({"type": "LoadBalancer", "loadBalancerIP": address})).unwrap();
+        cluster.frontend.spec.load.service = Some(written);
+        let mut objects = build::objects(&cluster).into_iter().filter(|object| object.key().name.ends_with("-fe-service"));
+        objects.next().unwrap()
+    };
+    let (former, wanted) = (service("192.0.2.1"), service("192.0.2.2"));
+    assert_ne!(build::hash(&former), build::hash(&wanted));
+    assert_eq!(build::drift(&wanted.to_json(), &former.to_json()).unwrap().path, "spec.loadBalancerIP");
+}
+
+#[test]
 fn the_proxy_follows_its_configuration_but_is_not_restarted_to_begin_with_it() {
     let cluster = example("fe-proxy");
     let mut observed = Observed::empty(Timestamp::default());

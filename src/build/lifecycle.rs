@@ -12,7 +12,7 @@ pub(super) fn hooks(workload: &Workload, image: &Image) -> Lifecycle {
     Lifecycle {
         pre_stop: Some(written.and_then(|hooks| hooks.pre_stop.clone()).unwrap_or_else(|| stop(workload, image))),
         post_start: written.and_then(|hooks| hooks.post_start.clone()),
-        stop_signal: None,
+        stop_signal: written.and_then(|hooks| hooks.stop_signal.clone()),
     }
 }
 

@@ -10,11 +10,12 @@ pub(super) const STARTUP_FAILURES: i32 = 60;
 /// Failures in a row until a container is restarted, or taken out of its Service, unless the user says otherwise.
 pub(super) const RUNNING_FAILURES: i32 = 3;
 
-/// A probe by HTTP. `failure_seconds` is the user's patience: none for the default, 0 for no probe at all.
+/// A probe by HTTP. `failure_seconds` is the user's patience: none, or a number below zero, for the default, 0 for no probe at all.
 pub(super) fn http(path: &str, port: u16, failure_seconds: Option<i32>, default_failures: i32) -> Option<Probe> {
     let failures = match failure_seconds {
         None => default_failures,
-        Some(seconds) if seconds <= 0 => return None,
+        Some(0) => return None,
+        Some(seconds) if seconds < 0 => default_failures,
         Some(seconds) => seconds / PERIOD_SECONDS + i32::from(seconds % PERIOD_SECONDS != 0),
     };
     Some(Probe {
@@ -34,6 +35,7 @@ mod tests {
         let threshold = |seconds| http("/", 1, seconds, 60).and_then(|probe| probe.failure_threshold);
         assert_eq!(threshold(None), Some(60));
         assert_eq!(threshold(Some(0)), None);
+        assert_eq!(threshold(Some(-1)), Some(60));
         assert_eq!(threshold(Some(1)), Some(1));
         assert_eq!(threshold(Some(15)), Some(3));
         assert_eq!(threshold(Some(16)), Some(4));

@@ -44,3 +44,21 @@ pub(super) fn hosts(written: &[HostAlias]) -> Vec<HostAlias> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_stands_twice_stands_once_with_what_reaches_the_process() {
+        let variable = |name: &str, value: &str| EnvVar { name: name.into(), value: Some(value.into()), value_from: None };
+        let written = [variable("TZ", "UTC"), variable("A", "$(TZ)"), variable("TZ", "Asia/Shanghai")];
+        assert_eq!(variables(&written), [variable("TZ", "Asia/Shanghai"), variable("A", "$(TZ)")]);
+        let secret = |name: &str| LocalObjectReference { name: name.into() };
+        assert_eq!(secrets(&[secret("a"), secret("b"), secret("a")]), [secret("a"), secret("b")]);
+        let alias =
+            |ip: &str, names: &[&str]| HostAlias { ip: ip.into(), hostnames: Some(names.iter().map(|name| (*name).to_owned()).collect()) };
+        let written = [alias("10.0.0.1", &["a"]), alias("10.0.0.2", &["b"]), alias("10.0.0.1", &["c"])];
+        assert_eq!(hosts(&written), [alias("10.0.0.1", &["a", "c"]), alias("10.0.0.2", &["b"])]);
+    }
+}

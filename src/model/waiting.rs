@@ -237,6 +237,11 @@ pub enum WaitingOn {
         /// Pod.
         pod: String,
     },
+    /// A recovery is asked for and the frontends do not mount what names the snapshot.
+    SnapshotNotMounted {
+        /// `spec.disasterRecovery.generation`.
+        generation: i64,
+    },
     /// The API server refuses a change to a field that cannot change.
     ImmutableField {
         /// Object.

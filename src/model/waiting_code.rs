@@ -52,6 +52,7 @@ impl WaitingOn {
             Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
             Self::StaleVolume { .. } => ("SR-2304", "StaleVolume"),
             Self::NodeLeaving { .. } => ("SR-2305", "NodeLeaving"),
+            Self::SnapshotNotMounted { .. } => ("SR-2306", "SnapshotNotMounted"),
             Self::ImmutableField { .. } => ("SR-2401", "ImmutableField"),
             Self::ForeignObject { .. } => ("SR-2402", "ForeignObject"),
             Self::TemplateHeld { .. } => ("SR-2403", "TemplateHeld"),
@@ -110,6 +111,7 @@ impl WaitingOn {
                 | Self::TemplateHeld { .. }
                 | Self::ScaleInRefused { .. }
                 | Self::SecondClusterRisk { .. }
+                | Self::SnapshotNotMounted { .. }
                 | Self::ImmutableField { .. }
                 | Self::ForeignObject { .. }
                 | Self::RequestRefused { .. }

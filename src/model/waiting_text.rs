@@ -100,6 +100,11 @@ impl fmt::Display for WaitingOn {
             Self::NodeLeaving { pod } => {
                 write!(out, "{pod} is leaving; it is dropped from StarRocks once it is gone and its heartbeat has failed")
             }
+            Self::SnapshotNotMounted { generation } => write!(
+                out,
+                "recovery {generation} does not begin: spec.starRocksFeSpec.configMaps mounts no cluster_snapshot.yaml. \
+                 Mount it with subPath cluster_snapshot.yaml, or the whole directory fe/conf; or take spec.disasterRecovery away"
+            ),
             Self::ImmutableField { object, field } => {
                 write!(out, "{field} of {object} cannot be changed in place; put back the former value or recreate the object")
             }

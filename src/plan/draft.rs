@@ -142,6 +142,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ScaleInRefused { .. }
         | WaitingOn::SecondClusterRisk { .. }
         | WaitingOn::StaleVolume { .. }
+        | WaitingOn::SnapshotNotMounted { .. }
         | WaitingOn::ImmutableField { .. }
         | WaitingOn::ForeignObject { .. }
         | WaitingOn::TemplateHeld { .. }

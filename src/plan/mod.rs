@@ -47,7 +47,14 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
     }
     let frontier = versions::frontier(&view);
     let mut draft = Draft::default();
-    if let Some(recovery) = recovery::wanted(&view) {
+    let recovery = recovery::wanted(&view);
+    if let Some(recovery) = recovery.filter(|recovery| !recovery::may_begin(&view, *recovery)) {
+        recovery::wait_for_snapshot(&view, recovery, &mut draft);
+        // Frontends that are made now would found an empty cluster.
+        if view.fleet(Component::Frontend).is_some_and(|fleet| fleet.live.is_none()) {
+            return decide(&view, &frontier, draft);
+        }
+    } else if let Some(recovery) = recovery {
         recovery::run(&view, recovery, &mut draft);
         objects::run(&view, &mut draft);
         // What was restored is afterwards brought to its usual form, which is a change of pod templates.

@@ -19,17 +19,38 @@ pub(super) fn wanted(view: &View<'_>) -> Option<DisasterRecovery> {
     (!done).then_some(recovery)
 }
 
-/// Brings the frontends into the form that restores, and says when it is done. Backends and compute nodes are left alone meanwhile.
-pub(super) fn run(view: &View<'_>, recovery: DisasterRecovery, draft: &mut Draft) {
-    let former =
-        view.observed.status.disaster_recovery_status.clone().filter(|status| status.observed_generation == Some(recovery.generation));
-    let begun = former.is_some();
-    let mut status = former.unwrap_or_else(|| DisasterRecoveryStatus {
+/// Whether the frontends mount what names the snapshot; what has begun goes on whatever becomes of the mount.
+pub(super) fn may_begin(view: &View<'_>, recovery: DisasterRecovery) -> bool {
+    let is_doing = former(view, recovery).is_some_and(|status| status.phase.as_deref() == Some("doing"));
+    recovery.snapshot_mounted || is_doing
+}
+
+/// Leaves everything as it is and says what is missing.
+pub(super) fn wait_for_snapshot(view: &View<'_>, recovery: DisasterRecovery, draft: &mut Draft) {
+    let wait = WaitingOn::SnapshotNotMounted { generation: recovery.generation };
+    draft.recovery = Some(DisasterRecoveryStatus { reason: Some(wait.to_string()), ..begun(view, recovery) });
+    draft.wait(wait);
+}
+
+/// What the status says about this recovery.
+fn former(view: &View<'_>, recovery: DisasterRecovery) -> Option<DisasterRecoveryStatus> {
+    view.observed.status.disaster_recovery_status.clone().filter(|status| status.observed_generation == Some(recovery.generation))
+}
+
+/// The status of a recovery that begins, or that began.
+fn begun(view: &View<'_>, recovery: DisasterRecovery) -> DisasterRecoveryStatus {
+    former(view, recovery).unwrap_or_else(|| DisasterRecoveryStatus {
         phase: Some("todo".to_owned()),
         start_timestamp: Some(view.now().as_seconds()),
         observed_generation: Some(recovery.generation),
         ..DisasterRecoveryStatus::default()
-    });
+    })
+}
+
+/// Brings the frontends into the form that restores, and says when it is done. Backends and compute nodes are left alone meanwhile.
+pub(super) fn run(view: &View<'_>, recovery: DisasterRecovery, draft: &mut Draft) {
+    let mut status = DisasterRecoveryStatus { reason: None, ..begun(view, recovery) };
+    let begun = former(view, recovery).is_some();
     if begun {
         status.phase = Some("doing".to_owned());
     }

@@ -280,9 +280,15 @@ pub(super) fn load(
         share_process_namespace: _,
     } = load;
     one_of(format!("{path}.imagePullPolicy"), given(image_pull_policy), &["Always", "IfNotPresent", "Never"], findings);
-    not_negative(format!("{path}.startupProbeFailureSeconds"), startup_probe_failure_seconds.map(i64::from), findings);
-    not_negative(format!("{path}.livenessProbeFailureSeconds"), liveness_probe_failure_seconds.map(i64::from), findings);
-    not_negative(format!("{path}.readinessProbeFailureSeconds"), readiness_probe_failure_seconds.map(i64::from), findings);
+    let patience = [
+        ("startup", startup_probe_failure_seconds),
+        ("liveness", liveness_probe_failure_seconds),
+        ("readiness", readiness_probe_failure_seconds),
+    ];
+    for (probe, seconds) in patience.into_iter().filter(|(_, seconds)| seconds.is_some_and(|seconds| seconds < 0)) {
+        let message = format!("{} seconds are no patience, so the default holds; 0 leaves the probe out", seconds.unwrap_or_default());
+        findings.advise(Rule::IgnoredField, format!("{path}.{probe}ProbeFailureSeconds"), message);
+    }
     check_resources(component, path, limits, requests, findings);
     for (label, value) in component.pod_labels(cluster) {
         if pod_labels.get(&label).is_some_and(|written| *written != value) {

@@ -268,6 +268,7 @@ fn labels_that_select_pods_cannot_be_taken() {
 #[test]
 fn what_the_go_operator_acted_on_is_accepted_with_an_advice() {
     let accepted = |pointer: &str, value: Value| advice(&with(pointer, value)).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    assert_eq!(accepted("/starRocksBeSpec/livenessProbeFailureSeconds", json!(-5)), ["SR-3507"]);
     // Charts add TZ to whatever the user writes.
     let twice = json!([{"name": "TZ", "value": "UTC"}, {"name": "TZ", "value": "Asia/Shanghai"}]);
     assert_eq!(accepted("/starRocksBeSpec/beEnvVars", twice), ["SR-3507"]);
@@ -281,6 +282,26 @@ fn what_the_go_operator_acted_on_is_accepted_with_an_advice() {
     };
     assert!(accepted("/starRocksBeSpec/storageVolumes", sized("emptyDir", "abc10Gi")).is_empty(), "nobody reads the size of an emptyDir");
     assert_eq!(codes(&with("/starRocksBeSpec/storageVolumes", sized("standard", "abc10Gi"))), ["SR-3006"]);
+}
+
+#[test]
+fn a_volume_that_only_sounds_like_the_metadata_replaces_it_as_before_and_is_told() {
+    let volume = json!([{"name": "other-meta", "mountPath": "/elsewhere", "storageSize": "10Gi"}]);
+    let spec = with("/starRocksFeSpec/storageVolumes", volume);
+    let names: Vec<_> = judged(&spec, &References::default()).unwrap().frontend.volumes.into_iter().map(|volume| volume.name).collect();
+    assert_eq!(names, ["other-meta", "fe-log"], "the pod template is that of the Go operator");
+    assert!(advice(&spec).contains(&("SR-3502", "spec.starRocksFeSpec.storageVolumes".to_owned())));
+}
+
+#[test]
+fn what_the_proxy_does_not_have_is_told_and_breaks_nothing() {
+    let claim = json!([{"name": "cache", "mountPath": "/var/cache/nginx", "storageSize": "1Gi"}]);
+    let mut spec = with("/starRocksFeProxySpec/storageVolumes", claim);
+    spec["starRocksFeProxySpec"]["startupProbeFailureSeconds"] = json!(60);
+    let told = advice(&spec);
+    for field in ["storageVolumes", "startupProbeFailureSeconds"] {
+        assert!(told.contains(&("SR-3507", format!("spec.starRocksFeProxySpec.{field}"))), "{told:?}");
+    }
 }
 
 #[test]
@@ -301,7 +322,7 @@ fn words_numbers_and_names_are_checked_before_kubernetes_does() {
     assert!(
         codes(&with("/starRocksBeSpec/updateStrategy", json!({"type": "OnDelete", "rollingUpdate": {"maxUnavailable": 0}}))).is_empty()
     );
-    assert_eq!(codes(&with("/starRocksBeSpec/livenessProbeFailureSeconds", json!(-5))), ["SR-3026"]);
+    assert_eq!(codes(&with("/starRocksBeSpec/terminationGracePeriodSeconds", json!(-5))), ["SR-3026"]);
     assert_eq!(codes(&with("/starRocksBeSpec/beEnvVars", json!([{"name": ""}]))), ["SR-3025"]);
     assert_eq!(codes(&with("/starRocksBeSpec/sidecars", json!([{"name": "be"}]))), ["SR-3009"]);
     assert_eq!(

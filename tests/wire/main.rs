@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod crashes;
+mod drop_in;
 mod go_operator;
 mod harness;
 mod leadership;

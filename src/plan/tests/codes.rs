@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::testing::{World, spec};
 use super::super::{Violation, plan, refused};
+use super::recovery::recovering;
 use super::warehouses::{Stage, without_cluster};
 use crate::model::WaitingOn;
 use crate::model::cluster::RunMode;
@@ -188,7 +189,7 @@ const UPGRADES: [Scene; 15] = [
     }),
 ];
 
-const SAFETY: [Scene; 17] = [
+const SAFETY: [Scene; 18] = [
     ("SR-2301", || after(World::risen(spec("3.5.8", 3, 4, 0)), |spec| spec["starRocksBeSpec"]["replicas"] = json!(3))),
     ("SR-2302", || after(resting(), |spec| spec["starRocksFeSpec"]["replicas"] = json!(1))),
     // The frontends' StatefulSet, every frontend and the volume of the first one are gone.
@@ -217,6 +218,7 @@ const SAFETY: [Scene; 17] = [
             }
         })
     }),
+    ("SR-2306", || plan(&recovering(&resting(), false), &resting().observe())),
     ("SR-2401", || after(resting(), |spec| spec["starRocksBeSpec"]["storageVolumes"][0]["storageSize"] = json!("20Gi"))),
     ("SR-2402", || if_a_service(|live| *live = LiveObject::foreign())),
     ("SR-2403", || {

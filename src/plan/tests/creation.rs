@@ -205,3 +205,16 @@ fn a_paused_cluster_restarts_nobody() {
     world.run_to_rest(100);
     assert_eq!(world.restarts(), ["kube-be-1", "kube-be-0"]);
 }
+
+#[test]
+fn a_frontend_whose_metadata_goes_with_its_pod_is_not_restarted_when_nobody_else_has_it() {
+    let mut spec = spec("3.3.13", 1, 1, 0);
+    spec["starRocksFeSpec"]["storageVolumes"] = json!([]);
+    let mut world = World::risen(spec);
+    world.edit(|spec| spec["starRocksFeSpec"]["limits"] = json!({"memory": "8Gi"}));
+    for _ in 0..30 {
+        let decision = world.pass();
+        assert!(!decision.steps.iter().any(|step| matches!(step, Step::RestartPod { pod, .. } if pod == "kube-fe-0")));
+    }
+    assert!(world.pass().waiting_on.iter().any(|wait| matches!(wait, WaitingOn::SecondClusterRisk { .. })));
+}

@@ -3,6 +3,7 @@
 mod codes;
 mod creation;
 mod properties;
+mod recovery;
 mod refusals;
 mod routine_loads;
 mod upgrades;

@@ -1,0 +1,53 @@
+//! Recovery from a snapshot: what begins it, what ends it, and what must not.
+
+use serde_json::json;
+
+use super::super::plan;
+use super::super::testing::{World, spec};
+use crate::model::cluster::{DisasterRecovery, RunMode};
+use crate::model::{Cluster, Component, Object, ObjectKind, Step};
+
+/// A shared-data cluster that is asked to recover; its frontends are given a variable with the number of the recovery.
+pub(super) fn recovering(world: &World, snapshot_mounted: bool) -> Cluster {
+    let mut cluster = world.cluster();
+    cluster.run_mode = RunMode::SharedData;
+    cluster.disaster_recovery = Some(DisasterRecovery { generation: 1, snapshot_mounted });
+    cluster
+}
+
+fn phase(world: &World) -> Option<&str> {
+    world.status.disaster_recovery_status.as_ref()?.phase.as_deref()
+}
+
+#[test]
+fn a_recovery_is_not_done_because_some_variable_has_its_number() {
+    let mut spec = spec("3.5.9", 1, 0, 1);
+    spec["starRocksFeSpec"]["feEnvVars"] = json!([{"name": "LOG_CONSOLE", "value": "1"}]);
+    let mut world = World::risen(spec);
+    let cluster = recovering(&world, true);
+    for pass in 0..3 {
+        let observed = world.observe();
+        assert!(observed.pods_of(Component::Frontend).all(|pod| pod.ready), "the pods that ran before are ready");
+        let decision = plan(&cluster, &observed);
+        world.status = decision.status.clone();
+        assert_eq!(phase(&world), Some(if pass == 0 { "todo" } else { "doing" }));
+        let applied = decision.steps.iter().any(|step| matches!(step, Step::Apply(Object::StatefulSet(_))));
+        assert_eq!(applied, pass > 0, "the phase is on record before the frontends change");
+    }
+}
+
+#[test]
+fn a_recovery_without_a_snapshot_changes_nothing_and_founds_no_empty_cluster() {
+    let mut fresh = World::new(spec("3.5.9", 3, 0, 1));
+    for _ in 0..3 {
+        let decision = plan(&recovering(&fresh, false), &fresh.observe());
+        assert_eq!(decision.steps, []);
+        fresh.status = decision.status;
+    }
+    assert_eq!((phase(&fresh), fresh.status.phase.as_str()), (Some("todo"), "failed"));
+
+    let risen = World::risen(spec("3.5.9", 3, 0, 1));
+    let decision = plan(&recovering(&risen, false), &risen.observe());
+    let touches = |step: &Step| matches!(step, Step::Apply(object) if object.kind() == ObjectKind::StatefulSet);
+    assert!(!decision.steps.iter().any(touches), "{:?}", decision.steps);
+}
