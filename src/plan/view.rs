@@ -56,7 +56,7 @@ impl<'a> View<'a> {
 
     /// Every object that the cluster wants, as it is at rest.
     pub fn wanted(&self) -> &[Object] {
-        self.wanted.get_or_init(|| crate::build::objects(self.cluster))
+        self.wanted.get_or_init(|| crate::build::follow_proxy_config(crate::build::objects(self.cluster), self.observed))
     }
 
     /// The StatefulSet of a workload as it is at rest.

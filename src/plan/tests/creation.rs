@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::testing::{World, spec};
-use crate::model::{Answer, Object, Step, WaitingOn};
+use crate::model::{Answer, Object, ObjectKind, Step, WaitingOn};
 
 #[test]
 fn a_fresh_cluster_gets_its_frontends_first_and_comes_to_rest() {
@@ -217,4 +217,24 @@ fn a_frontend_whose_metadata_goes_with_its_pod_is_not_restarted_when_nobody_else
         assert!(!decision.steps.iter().any(|step| matches!(step, Step::RestartPod { pod, .. } if pod == "kube-fe-0")));
     }
     assert!(world.pass().waiting_on.iter().any(|wait| matches!(wait, WaitingOn::SecondClusterRisk { .. })));
+}
+
+#[test]
+fn the_proxy_restarts_when_its_configuration_changes_and_not_before() {
+    let mut wanted = spec("3.3.13", 1, 1, 0);
+    wanted["starRocksFeProxySpec"] = json!({"replicas": 1});
+    let mut world = World::risen(wanted);
+    let marked = |world: &World| {
+        let live = world.observe();
+        let proxy = live.object(ObjectKind::Deployment, "kube-fe-proxy").expect("there").body.clone();
+        proxy.pointer("/spec/template/metadata/annotations").cloned()
+    };
+    assert_eq!(marked(&world), None, "the template of a new proxy is that of the Go operator");
+    world.edit(|spec| spec["starRocksFeProxySpec"]["resolver"] = json!("10.0.0.10"));
+    world.run_to_rest(20);
+    let first = marked(&world);
+    assert!(first.is_some(), "pods read their configuration only once");
+    world.edit(|spec| spec["starRocksFeProxySpec"]["resolver"] = json!("10.0.0.11"));
+    world.run_to_rest(20);
+    assert!(marked(&world).is_some_and(|second| Some(second) != first));
 }
