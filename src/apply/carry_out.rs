@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kube::Client;
 
 use super::events::{Events, Regarding};
-use super::kinds::resource_of;
 use super::objects;
 use super::report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
 use super::statements::{self, Done};
@@ -162,15 +161,10 @@ async fn hold_resource(context: &Context, target: &Target, hold: bool, report: &
 /// Takes the finalizer of warehouses off a StatefulSet.
 async fn let_go(context: &Context, target: &Target, observed: &Observed, key: &ObjectKey, report: &mut Report) -> Result<(), StepError> {
     let Some(live) = observed.object(key.kind, &key.name) else { return Ok(()) };
-    // A deletion in this very pass has made a new version of it.
-    let was_told_to_go = report.gone.iter().any(|gone| gone.name == key.name && gone.kind == Some(key.kind));
-    let version = if was_told_to_go { "" } else { live.resource_version.as_str() };
-    let held = live.body.pointer("/metadata/finalizers").and_then(serde_json::Value::as_array);
-    let held = held.into_iter().flatten().filter_map(serde_json::Value::as_str);
-    let finalizers: Vec<String> = held.filter(|finalizer| *finalizer != OBJECT_FINALIZER).map(str::to_owned).collect();
-    report.count(Verb::PatchFinalizers, key.kind.name());
-    let resource = resource_of(key.kind);
-    objects::set_finalizers(&context.client, &target.regarding.namespace, &resource, &key.name, version, &finalizers).await?;
+    let namespace = &target.regarding.namespace;
+    if objects::take_finalizer_off(&context.client, namespace, key, &live.uid, OBJECT_FINALIZER).await? {
+        report.count(Verb::PatchFinalizers, key.kind.name());
+    }
     Ok(())
 }
 

@@ -67,7 +67,26 @@ pub(super) async fn delete_pod(client: &Client, namespace: &str, pod: &str, uid:
     tolerate_gone(bounded(api.delete(pod, &params)).await.map(drop))
 }
 
-/// Replaces the finalizers of an object, over this version of it only unless that is empty; returns the new version, `None` when the object is gone.
+/// Takes a finalizer off an object if it still is the one with this UID, over what is there now: those of others stay. Returns whether anything was written.
+pub(super) async fn take_finalizer_off(
+    client: &Client,
+    namespace: &str,
+    key: &ObjectKey,
+    uid: &str,
+    finalizer: &str,
+) -> Result<bool, StepError> {
+    let found = bounded(api(client, namespace, key.kind).get_opt(&key.name)).await?.map(|object| object.metadata);
+    let Some(metadata) = found.filter(|metadata| metadata.uid.as_deref() == Some(uid)) else { return Ok(false) };
+    let (taken, kept): (Vec<String>, Vec<String>) = metadata.finalizers.unwrap_or_default().into_iter().partition(|held| held == finalizer);
+    if taken.is_empty() {
+        return Ok(false);
+    }
+    let version = metadata.resource_version.unwrap_or_default();
+    set_finalizers(client, namespace, &resource_of(key.kind), &key.name, &version, &kept).await?;
+    Ok(true)
+}
+
+/// Replaces the finalizers of an object, over this version of it only; returns the new version, `None` when the object is gone.
 pub(super) async fn set_finalizers(
     client: &Client,
     namespace: &str,
@@ -77,10 +96,7 @@ pub(super) async fn set_finalizers(
     finalizers: &[String],
 ) -> Result<Option<String>, StepError> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
-    let mut metadata = json!({ "finalizers": finalizers });
-    if let (Some(fields), false) = (metadata.as_object_mut(), version.is_empty()) {
-        fields.insert("resourceVersion".to_owned(), version.into());
-    }
+    let metadata = json!({ "finalizers": finalizers, "resourceVersion": version });
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match bounded(api.patch(name, &params, &Patch::Merge(&json!({ "metadata": metadata })))).await {
         Ok(patched) => Ok(patched.metadata.resource_version),

@@ -209,6 +209,29 @@ async fn in_a_namespace_that_is_being_deleted_nothing_more_is_tried_and_no_event
 }
 
 #[tokio::test]
+async fn somebody_elses_finalizer_stays_also_when_it_came_after_the_last_look() {
+    let seen = |uid: &str| {
+        json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": "c-fe", "uid": uid, "resourceVersion": "9",
+            "finalizers": ["example.com/theirs", "starrocks.com.starrockswarehouse/protection"] } })
+    };
+    let object = ObjectKey { kind: ObjectKind::StatefulSet, name: "c-fe".to_owned() };
+    let steps = || vec![Step::Delete { object: object.clone(), uid: "x".to_owned() }, Step::LetGo { object: Some(object.clone()) }];
+    for (uid, patched) in [("x", true), ("made-anew", false)] {
+        let answer = move |request: &Recorded| if request.method == "GET" { Reply::Json(200, seen(uid)) } else { fine(request) };
+        let (context, requests, _) = context(answer, FakeStarRocks::default());
+        let mut observed = observed();
+        let live = observed.objects.entry(ObjectKind::StatefulSet).or_default().get_mut("c-fe").expect("there");
+        live.body["metadata"]["finalizers"] = json!(["starrocks.com.starrockswarehouse/protection"]);
+        let report = apply(&context, &target(), &observed, &decision(steps())).await.expect("the status is written");
+        assert!(report.failures.is_empty());
+        let all = requests.lock().expect("no panic").clone();
+        let patch = all.iter().find(|request| request.short() == "PATCH c-fe").map(|request| request.body.clone());
+        let wanted = json!({ "metadata": { "finalizers": ["example.com/theirs"], "resourceVersion": "9" } });
+        assert_eq!(patch, patched.then_some(wanted), "{uid}");
+    }
+}
+
+#[tokio::test]
 async fn an_object_of_somebody_else_is_never_taken_over() {
     let answer = |request: &Recorded| match request.method.as_str() {
         "GET" => {

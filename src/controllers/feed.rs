@@ -50,7 +50,14 @@ pub(super) fn start(client: &Client, context: &Arc<Context>, stop: &Cancellation
     for namespace in context.settings.watch_namespaces() {
         let resource = ResourceKind::Cluster.api_resource();
         let clusters = ClusterSink { context: Arc::clone(context), scope: namespace.clone() };
-        launch(&mut tasks, context, stop, dynamic(client, &namespace, &resource), ("StarRocksCluster", &namespace, false), clusters);
+        launch(
+            &mut tasks,
+            context,
+            stop,
+            dynamic(client, &namespace, &resource),
+            (ResourceKind::Cluster.name(), &namespace, false),
+            clusters,
+        );
         tasks.spawn(watch_warehouses(client.clone(), Arc::clone(context), namespace.clone(), stop.clone()));
         for watched in context.watched.iter().copied() {
             let sink = CacheSink { context: Arc::clone(context), watched, scope: namespace.clone() };

@@ -154,7 +154,7 @@ fn judged(object: &Object, live: &LiveObject, template: Option<&PodTemplateSpec>
             Some("the pod template is held (SR-2403) until the resource changes; then pods are replaced one by one")
         }
         () if fewer => Some("scaled in as the resource says, with all gates"),
-        () if key.kind == ObjectKind::ConfigMap && !only_metadata => {
+        () if key.kind == ObjectKind::ConfigMap && !only_metadata && live.is_to_be_taken_over() => {
             Some("nginx reads it when its pods are next started; they are not restarted for it")
         }
         () => None,

@@ -8,8 +8,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 
 use super::{Answer, Blocked, Holder, Verdict};
-use crate::api::StarRocksCluster;
-use crate::apply::resource_of;
+use crate::apply::{ResourceKind, resource_of};
 use crate::clock::Clock;
 use crate::controllers::parse_cluster;
 use crate::model::cluster::Conventions;
@@ -26,8 +25,7 @@ type Found = BTreeMap<(String, String), Vec<(ObjectKind, DynamicObject)>>;
 pub(super) async fn look(client: &Client, namespace: &str, conventions: &Conventions) -> anyhow::Result<Answer> {
     let mut answer = Answer::default();
     holders(client, &mut answer).await;
-    let clusters =
-        list(client, namespace, &ApiResource::erase::<StarRocksCluster>(&()), None).await.context("listing StarRocksClusters")?;
+    let clusters = list(client, namespace, &ResourceKind::Cluster.api_resource(), None).await.context("listing StarRocksClusters")?;
     let mut found = Found::new();
     for kind in ObjectKind::ALL {
         let listed = list(client, namespace, &resource_of(kind), Some(OWNER_LABEL)).await;
@@ -45,7 +43,7 @@ pub(super) async fn look(client: &Client, namespace: &str, conventions: &Convent
 async fn judge(client: &Client, object: DynamicObject, found: &Found, conventions: &Conventions) -> anyhow::Result<Verdict> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let base = |verdict: Change| Verdict {
-        kind: "StarRocksCluster",
+        kind: ResourceKind::Cluster.name(),
         namespace: namespace.clone(),
         name: name.clone(),
         verdict,
