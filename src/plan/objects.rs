@@ -139,25 +139,38 @@ fn stateful_set(view: &View<'_>, fleet: &Fleet<'_>, form: &Form) -> Option<State
 /// Frontends come first: what runs beside them is made once one serves, and never from a doubtful beginning.
 fn may_be_made(view: &View<'_>, object: &Object, component: Option<Component>, serving: u32, draft: &mut Draft) -> bool {
     let frontends = view.cluster.frontend.replicas;
-    let is_workload = matches!(object, Object::StatefulSet(_) | Object::Deployment(_) | Object::HorizontalPodAutoscaler(_));
+    let Some(component) = component else { return true };
     let absent = view.observed.object(object.kind(), &object.key().name).is_none();
-    match component {
-        Some(Component::Frontend) if is_workload => match founding_risk(view) {
+    let needed = if absent && view.cluster.wait_for_full_rollout { frontends.max(1) } else { 1 };
+    match (object, component) {
+        // Nodes need the Service that names them; clients have nobody to reach before a node is ready, and an API server hands out
+        // addresses one at a time.
+        (Object::Service(service), Component::Backend | Component::ComputeNode | Component::FrontendProxy) => {
+            let names_nodes = service.metadata.name.as_deref() == Some(component.search_service_name(&view.cluster.name).as_str());
+            !absent || is_up(view, component) || names_nodes && serving >= needed
+        }
+        (Object::StatefulSet(_), Component::Frontend) => match founding_risk(view) {
             Some(risk) => {
                 draft.wait(risk);
                 false
             }
             None => !absent || has_its_services(view, Component::Frontend),
         },
-        Some(Component::Backend | Component::ComputeNode | Component::FrontendProxy) if is_workload => {
-            let needed = if absent && view.cluster.wait_for_full_rollout { frontends.max(1) } else { 1 };
+        (Object::StatefulSet(_) | Object::Deployment(_) | Object::HorizontalPodAutoscaler(_), _) => {
             if serving < needed {
                 draft.wait(WaitingOn::FrontendsNotServing { serving, wanted: frontends });
             }
-            serving >= needed && (!absent || component.is_none_or(|component| has_its_services(view, component)))
+            serving >= needed && (!absent || has_its_services(view, component))
         }
-        _ => true,
+        (Object::Service(_) | Object::ConfigMap(_), _) => true,
     }
+}
+
+/// Whether a component has a pod that is ready, or is made and wants none.
+fn is_up(view: &View<'_>, component: Component) -> bool {
+    let kind = if component == Component::FrontendProxy { ObjectKind::Deployment } else { ObjectKind::StatefulSet };
+    let live = view.observed.object(kind, &component.workload_name(&view.cluster.name));
+    live.is_some_and(|live| live.integer("/spec/replicas") == 0) || view.observed.pods_of(component).any(|pod| pod.ready)
 }
 
 /// Whether the Services by whose names new nodes find each other and the frontends exist, or are made just before the nodes. Without them

@@ -21,6 +21,29 @@ fn a_fresh_cluster_gets_its_frontends_first_and_comes_to_rest() {
 }
 
 #[test]
+fn nodes_come_with_the_service_that_names_them_and_before_the_one_for_clients() {
+    let mut world = World::new(spec("3.3.13", 1, 1, 1));
+    let mut order = Vec::new();
+    for _ in 0..60 {
+        let steps = world.pass().steps;
+        order.extend(steps.iter().filter_map(|step| match step {
+            Step::Apply(object @ (Object::Service(_) | Object::StatefulSet(_))) => Some(object.key().name),
+            _ => None,
+        }));
+    }
+    let place = |name: &str| order.iter().position(|made| made == name).unwrap_or_else(|| panic!("{name} is never made: {order:?}"));
+    assert!(
+        place("kube-fe-search") < place("kube-fe") && place("kube-fe-service") < place("kube-fe"),
+        "frontends look for both: {order:?}"
+    );
+    for node in ["be", "cn"] {
+        let (nodes, clients) = (place(&format!("kube-{node}")), place(&format!("kube-{node}-service")));
+        assert!(place("kube-fe") < place(&format!("kube-{node}-search")), "no address is taken before anybody can use it: {order:?}");
+        assert!(place(&format!("kube-{node}-search")) < nodes && nodes < clients, "{order:?}");
+    }
+}
+
+#[test]
 fn at_rest_nothing_is_done_and_the_status_does_not_move() {
     let mut world = World::risen(spec("3.3.13", 3, 3, 0));
     let before = world.status.clone();
