@@ -123,6 +123,17 @@ pub enum Component {
     ComputeNode,
 }
 
+impl Component {
+    /// The repository of StarRocks' own images.
+    pub const fn official_repository(self) -> &'static str {
+        match self {
+            Self::Frontend => "starrocks/fe-ubuntu",
+            Self::Backend => "starrocks/be-ubuntu",
+            Self::ComputeNode => "starrocks/cn-ubuntu",
+        }
+    }
+}
+
 /// A condition in a form the operator can check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -153,6 +164,15 @@ pub enum MachineCheck {
         /// The key that takes its place, with the same `*`.
         new: String,
     },
+    /// The configuration of a component no longer uses a key.
+    ConfigKeyRemoved {
+        /// Whose configuration.
+        component: Component,
+        /// The key that must be gone; `*` at the end stands for any rest.
+        key: String,
+    },
+    /// The hop is not made in a cluster that the condition is about.
+    NotHere,
     /// fe.conf sets a key to a value.
     FrontendConfigEquals {
         /// The key.
@@ -183,6 +203,8 @@ impl MachineCheck {
             Self::JavaOptsLint { .. }
             | Self::NoJavaOptsForOtherJdks
             | Self::ConfigKeyRenamed { .. }
+            | Self::ConfigKeyRemoved { .. }
+            | Self::NotHere
             | Self::FrontendConfigEquals { .. }
             | Self::SchemaChangesFinished
             | Self::SchemaChangeHistoryEmpty

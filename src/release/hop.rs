@@ -82,7 +82,7 @@ impl ReleaseTable {
             freeze: Vec::new(),
             frontend_config_while_mixed: Vec::new(),
             frontend_config_after: Vec::new(),
-            jdk: self.line(to.line()).map(|facts| facts.jdk_min),
+            jdk: self.line(to.line()).map(|facts| self.lore.jdk(&to, facts.jdk_min)),
         };
         if direction == Direction::None {
             return Ok(hop);
@@ -91,6 +91,7 @@ impl ReleaseTable {
         self.add_leaving(&mut hop);
         self.add_edges(&mut hop);
         self.add_target_facts(&mut hop);
+        self.lore.add_to(&mut hop);
         if kind != HopKind::Patch {
             hop.freeze = self.freeze.clone();
             hop.frontend_config_while_mixed = self.while_mixed(from.line(), to.line());
@@ -110,8 +111,13 @@ impl ReleaseTable {
             let entry = self.lines().get(entry).map_or(from.line(), |facts| facts.line);
             return Err(Refusal::NotFromLine { from, to, entry });
         }
-        if start != goal && !self.entries(from.line(), to.line()).any(|edge| edge.when.is_always()) {
+        let has_edge = || self.entries(from.line(), to.line()).any(|edge| edge.when.is_always());
+        if start != goal && !has_edge() && !self.lore.overrides(from, to) {
             return Err(missing(from.line(), to.line()));
+        }
+        self.lore.refuses(from, to)?;
+        if self.lore.overrides(from, to) {
+            return Ok(());
         }
         self.check_limits(from, to)
     }
@@ -169,7 +175,10 @@ impl ReleaseTable {
         let (Some(bad), Some(facts)) = (self.known_bad(&to), self.line(to.line())) else { return Ok(()) };
         let before = || (0..to.patch).rev().map(|patch| to.line().patch(patch)).find(|patch| self.known_bad(patch).is_none());
         let back_in_line = from.line() == to.line() && from > to;
-        let instead = if back_in_line { before() } else { None }.unwrap_or(facts.newest);
+        // When catalogs withdraw a whole line, its newest release is none to go to either.
+        let elsewhere = || self.lines().iter().rev().map(|facts| facts.newest).find(|newest| self.known_bad(newest).is_none());
+        let newest = Some(facts.newest).filter(|newest| self.known_bad(newest).is_none()).or_else(elsewhere);
+        let instead = if back_in_line { before() } else { None }.or(newest).unwrap_or(facts.newest);
         Err(Refusal::KnownBad { version: to, reason: bad.reason.as_str().into(), source: bad.source.as_str().into(), instead })
     }
 
@@ -200,7 +209,7 @@ impl ReleaseTable {
         let avoided = self.known_bad_releases().iter().filter(|bad| bad.version.line() == hop.to.line());
         hop.rules.extend(avoided.map(|bad| rule("SR-1105", format!("Never {}: {}.", bad.version, bad.reason), &bad.source)));
         let (Some(before), Some(after)) = (self.line(hop.from.line()), self.line(hop.to.line())) else { return };
-        if hop.to > after.newest {
+        if !self.knows(&hop.to) {
             let text = format!(
                 "{} is newer than this operator's release table ({}, newest known {}): its release notes are not accounted for.",
                 hop.to,
@@ -209,9 +218,12 @@ impl ReleaseTable {
             );
             hop.rules.push(rule("SR-1104", text, "release table of this operator"));
         }
-        if after.jdk_min > before.jdk_min {
+        let jdk = self.lore.jdk(&hop.to, after.jdk_min);
+        if jdk > self.lore.jdk(&hop.from, before.jdk_min) {
             let source = "docs: deployment/preparation/environment_configurations.md";
-            let text = format!("{} needs JDK {} or later; stock images bring it, own images must too.", after.line, after.jdk_min);
+            let of_line = jdk == after.jdk_min;
+            let target = if of_line { after.line.to_string() } else { hop.to.to_string() };
+            let text = format!("{target} needs JDK {jdk} or later; stock images bring it, own images must too.");
             hop.rules.push(rule("SR-1106", text.clone(), source));
             hop.conditions.insert(
                 0,
@@ -222,7 +234,7 @@ impl ReleaseTable {
                     kind: ConditionKind::Required,
                     stage: Stage::Before,
                     only_in: None,
-                    check: Some(MachineCheck::JdkAtLeast { jdk: after.jdk_min }),
+                    check: Some(MachineCheck::JdkAtLeast { jdk }),
                 },
             );
         }

@@ -93,7 +93,21 @@ impl ReleaseTable {
             hops.push(hop);
             here = patched;
         }
-        for stop in self.stops_between(here, next, goal, to)? {
+        let stops = match self.stops_between(here, next, goal, to) {
+            Err(refusal @ (Refusal::OutsideRange { .. } | Refusal::KnownIssue { .. }))
+                if direction == Direction::Upgrade && hops.is_empty() =>
+            {
+                let (patched, stops) = self.patch_hop_and_stops(from, start, next, goal, to).ok_or(refusal)?;
+                let mut hop = self.hop(&from, &patched)?;
+                let text = format!("This patch hop comes first: version catalogs let the way go on from {patched}, not from {from}.");
+                hop.rules.push(rule("SR-1113", text, "StarRocksVersionCatalog"));
+                hops.push(hop);
+                here = patched;
+                stops
+            }
+            stops => stops?,
+        };
+        for stop in stops {
             let mut hop = self.hop(&here, &stop)?;
             if stop != to {
                 hop.rules.push(rule(
@@ -132,6 +146,13 @@ impl ReleaseTable {
         self.check_hop(last, to)?;
         stops.push(to);
         Ok(stops)
+    }
+
+    /// The same from the newest patch of the line at `start`, where catalogs have ranges that `from` lies outside of.
+    fn patch_hop_and_stops(&self, from: Version, start: usize, next: usize, goal: usize, to: Version) -> Option<(Version, Vec<Version>)> {
+        let newest = self.lines().get(start).map(|facts| facts.newest).filter(|newest| *newest > from)?;
+        self.check_hop(from, newest).ok()?;
+        Some((newest, self.stops_between(newest, next, goal, to).ok()?))
     }
 
     /// What stops somebody who walks the lines and takes the newest allowed patch of each.

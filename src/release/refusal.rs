@@ -123,6 +123,30 @@ pub enum Refusal {
         /// The newer line.
         to: Line,
     },
+    /// The range of a version catalog does not hold the other end of the hop, or no catalog names one for a line that only catalogs know.
+    OutsideRange {
+        /// The release before the step.
+        from: Version,
+        /// The release the step should reach.
+        to: Version,
+        /// The range.
+        range: Option<Box<str>>,
+        /// The catalog.
+        catalog: Option<Box<str>>,
+    },
+    /// A version catalog knows what goes wrong.
+    KnownIssue {
+        /// The release before the step.
+        from: Version,
+        /// The release the step should reach.
+        to: Version,
+        /// The issue.
+        id: Box<str>,
+        /// What goes wrong.
+        reason: Box<str>,
+        /// Where this is written.
+        source: Box<str>,
+    },
     /// A release candidate or preview.
     CandidateRefused {
         /// As written.
@@ -189,6 +213,8 @@ impl Refusal {
             Self::ClaimRefused { kind: RefusedClaim::Branch, .. } => "SR-1014",
             Self::ClaimRefused { kind: RefusedClaim::Digest, .. } => "SR-1015",
             Self::ClaimRefused { kind: RefusedClaim::Unknown, .. } => "SR-1016",
+            Self::OutsideRange { .. } => "SR-1017",
+            Self::KnownIssue { .. } => "SR-1018",
         }
     }
 
@@ -210,6 +236,16 @@ impl Refusal {
             Self::UpgradeTargetTooOld { from, to, reason, .. } => format!("{from} cannot go to {to}: {}", unended(reason)),
             Self::StartTooOld { from, to, reason, .. } => format!("{from} cannot go straight to {to}: {}", unended(reason)),
             Self::UpgradeEdgeMissing { from, to } => format!("the release table holds no upgrade from {from} to {to}"),
+            Self::OutsideRange { from, to, range: Some(range), catalog } => {
+                let field = if from > to { "downgradeTo" } else { "upgradeFrom" };
+                let catalog = catalog.as_deref().unwrap_or("a version catalog");
+                format!("{catalog} does not allow {from} to {to}: its {field} is \"{range}\"")
+            }
+            Self::OutsideRange { from, to, .. } => {
+                let (release, field) = if from > to { (from, "downgradeTo") } else { (to, "upgradeFrom") };
+                format!("{} is a line that only version catalogs know, and none says {field} for {release}", release.line())
+            }
+            Self::KnownIssue { from, to, id, reason, .. } => format!("{from} must not go to {to} because of {id}: {}", unended(reason)),
             Self::CandidateRefused { text, base } => format!("{text} is not final, it only leads to {base}"),
             Self::ClaimRefused { text, kind } => match kind {
                 RefusedClaim::Floating => format!("\"{text}\" names no fixed release; what it means changes over time"),
@@ -247,6 +283,9 @@ impl Refusal {
             Self::UpgradeTargetTooOld { minimum, .. } => format!("go to {minimum} or a later {}", minimum.line()),
             Self::StartTooOld { minimum, .. } => format!("go to {minimum} or a later {} first", minimum.line()),
             Self::UpgradeEdgeMissing { from, .. } => format!("stay at {from} until the release table of the operator knows the way"),
+            Self::OutsideRange { from, to, .. } if from > to => "go back to a release that the catalog allows, or stay".to_owned(),
+            Self::OutsideRange { .. } => "go to a release that the catalog allows from here first, or correct the catalog".to_owned(),
+            Self::KnownIssue { .. } => "take another release, or correct the catalog if the issue does not concern you".to_owned(),
             Self::CandidateRefused { base, .. } => format!("use {base} or a later final release"),
             Self::ClaimRefused { kind, .. } => match kind {
                 RefusedClaim::Floating => "name the release, for example with the tag 3.5.9".to_owned(),
@@ -265,7 +304,9 @@ impl Refusal {
             | Self::DowngradeBlocked { source, .. }
             | Self::DowngradeTargetTooOld { source, .. }
             | Self::UpgradeTargetTooOld { source, .. }
-            | Self::StartTooOld { source, .. } => Some(source),
+            | Self::StartTooOld { source, .. }
+            | Self::KnownIssue { source, .. } => Some(source),
+            Self::OutsideRange { catalog, .. } => catalog.as_deref(),
             Self::NotFromLine { .. } => Some("docs: deployment/manage_deployment/upgrade.md"),
             Self::DowngradeEdgeMissing { .. } => Some("docs: deployment/manage_deployment/downgrade.md"),
             Self::CandidateRefused { .. } => Some("docs: introduction/versioning.md"),

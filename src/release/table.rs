@@ -5,25 +5,29 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use super::catalog::Lore;
 use super::facts::{BadRelease, ConfigStep, Edge, Extras, LineFacts, MixedSetting, Need};
 use super::version::{Line, Version};
 
 const EMBEDDED: &str = include_str!("releases.json");
 
 /// More patches than any line has had; a larger number in the table is a typing error.
-const PATCH_MAX: u64 = 500;
+pub(super) const PATCH_MAX: u64 = 500;
 
 /// What is known about StarRocks releases and the ways between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReleaseTable {
     as_of: String,
-    lines: Vec<LineFacts>,
-    known_bad: Vec<BadRelease>,
+    pub(super) lines: Vec<LineFacts>,
+    pub(super) known_bad: Vec<BadRelease>,
     pub(super) edges: Vec<Edge>,
     pub(super) every_downgrade: Extras,
     pub(super) freeze: Vec<ConfigStep>,
     pub(super) while_mixed: Vec<MixedSetting>,
+    /// What catalogs add.
+    #[serde(skip)]
+    pub(super) lore: Lore,
 }
 
 /// Why a text is no release table.
@@ -100,6 +104,12 @@ impl ReleaseTable {
         self.known_bad.iter().find(|bad| bad.version == *version)
     }
 
+    /// Whether a release is one of the table: of a known line, and neither newer than all of it nor left out by the catalogs that made it longer.
+    pub fn knows(&self, version: &Version) -> bool {
+        let in_line = self.line(version.line()).is_some_and(|facts| *version <= facts.newest);
+        (in_line || self.known_bad(version).is_some()) && !self.lore.unlisted.contains(version)
+    }
+
     /// Scheduler settings to save and set before a minor or major hop, and to put back after it.
     pub fn freeze(&self) -> &[ConfigStep] {
         &self.freeze
@@ -109,13 +119,14 @@ impl ReleaseTable {
         self.lines.iter().position(|facts| facts.line == line)
     }
 
-    /// The known-good patches of the line at `index`, newest first.
+    /// The known-good patches of the line at `index`, newest first; those that a catalog deprecates after all others.
     pub(super) fn good_patches(&self, index: usize) -> impl Iterator<Item = Version> + '_ {
-        self.lines
-            .get(index)
-            .into_iter()
-            .flat_map(|facts| (0..=facts.newest.patch).rev().map(|patch| facts.line.patch(patch)))
-            .filter(|version| self.known_bad(version).is_none())
+        let good = move || {
+            let patches = self.lines.get(index).into_iter();
+            let patches = patches.flat_map(|facts| (0..=facts.newest.patch).rev().map(|patch| facts.line.patch(patch)));
+            patches.filter(|version| self.known_bad(version).is_none() && !self.lore.unlisted.contains(version))
+        };
+        good().filter(|version| !self.lore.is_deprecated(version)).chain(good().filter(|version| self.lore.is_deprecated(version)))
     }
 
     fn agree_about_lines(&self) -> Result<(), TableError> {

@@ -65,7 +65,9 @@ pub(super) fn for_people(view: &View<'_>, leg: &Leg) -> Vec<String> {
             step.key, step.value
         )
     });
-    conditions.chain(lines).collect()
+    let afterwards =
+        leg.hop.sql_after.iter().map(|step| format!("{hop}: when it is over, run {} ({}; {})", step.sql, step.why, step.source));
+    conditions.chain(lines).chain(afterwards).collect()
 }
 
 fn conditions<'l>(view: &View<'_>, leg: &'l Leg) -> impl Iterator<Item = &'l Condition> + use<'l> {
@@ -156,6 +158,10 @@ fn incompatible(view: &View<'_>, condition: &Condition) -> Option<WaitingOn> {
     if condition.kind != ConditionKind::Required {
         return None;
     }
+    if condition.check == Some(MachineCheck::NotHere) {
+        let way_out = "take another release, or correct the version catalog if the issue does not concern you".to_owned();
+        return Some(WaitingOn::UpgradeRefused { code: condition.code.clone(), reason: condition.text.clone(), way_out });
+    }
     let (component, found) = match condition.check.as_ref()? {
         MachineCheck::JavaOptsLint { jdk } => each(view, |config| java_opts_fault(config, *jdk))?,
         MachineCheck::NoJavaOptsForOtherJdks => each(view, |config| {
@@ -163,11 +169,12 @@ fn incompatible(view: &View<'_>, condition: &Condition) -> Option<WaitingOn> {
             Some(format!("{key} is set"))
         })?,
         MachineCheck::ConfigKeyRenamed { component, old, new } => {
-            let component = component_of(*component);
-            let prefix = old.strip_suffix('*');
-            let config = &view.cluster.workload(component)?.config;
-            let found = config.keys().find(|key| prefix.map_or(*key == old, |prefix| key.starts_with(prefix)))?;
+            let (component, found) = key_in_use(view, *component, old)?;
             (component, format!("{found} is now called {new}"))
+        }
+        MachineCheck::ConfigKeyRemoved { component, key } => {
+            let (component, found) = key_in_use(view, *component, key)?;
+            (component, format!("{found} is gone"))
         }
         MachineCheck::FrontendConfigEquals { key, value } => {
             let present = view.cluster.frontend.config.get(key);
@@ -179,6 +186,15 @@ fn incompatible(view: &View<'_>, condition: &Condition) -> Option<WaitingOn> {
         _ => return None,
     };
     Some(WaitingOn::ConfigurationIncompatible { component, detail: format!("{found}. {} ({})", condition.text, condition.code) })
+}
+
+/// A key in the configuration of a component that is meant by `pattern`, which may end in `*`.
+fn key_in_use(view: &View<'_>, component: release::Component, pattern: &str) -> Option<(Component, String)> {
+    let component = component_of(component);
+    let prefix = pattern.strip_suffix('*');
+    let mut keys = view.cluster.workload(component)?.config.keys();
+    let found = keys.find(|key| prefix.map_or(*key == pattern, |prefix| key.starts_with(prefix)))?;
+    Some((component, found.clone()))
 }
 
 /// The first component in whose configuration something is found.
