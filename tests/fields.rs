@@ -158,7 +158,10 @@ fn objects(path: &str, value: Value) -> Result<Value, String> {
     let conf: BTreeMap<String, String> = [("a.conf", "8101"), ("b.conf", "8102")]
         .map(|(key, port)| (key.to_owned(), format!("http_port={port}\nwebserver_port={port}\n")))
         .into();
-    let references = References { config_maps: ["conf-one", "conf-two", "mine"].map(|name| (name.to_owned(), Some(conf.clone()))).into() };
+    let references = References {
+        config_maps: ["conf-one", "conf-two", "mine"].map(|name| (name.to_owned(), Some(conf.clone()))).into(),
+        ..References::default()
+    };
     let cluster = validate(&resource, &references, &Conventions::default()).map_err(|faults| format!("{faults:?}"))?;
     Ok(build::objects(&cluster).iter().map(Object::to_json).collect())
 }

@@ -17,7 +17,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("observe", &["api", "model", "starrocks"]),
     ("apply", &["api", "model", "starrocks"]),
     ("telemetry", &["model"]),
-    ("controllers", &["api", "model", "validate", "plan", "observe", "apply", "starrocks", "telemetry"]),
+    ("controllers", &["api", "release", "model", "validate", "plan", "observe", "apply", "starrocks", "telemetry"]),
     ("generate", &["api", "release", "model", "build"]),
     ("sim", &["api", "release", "model", "validate", "build", "plan", "starrocks", "observe", "apply", "telemetry", "controllers"]),
     ("cli", &["*"]),

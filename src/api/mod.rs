@@ -12,10 +12,12 @@
 //! In the Go types an empty string, list or map is the same as an absent one; it is here as well.
 
 mod autoscaling;
+mod catalog;
 mod cluster;
 mod components;
 mod lenient;
 mod operation;
+mod release;
 mod service;
 mod status;
 mod storage;
@@ -27,9 +29,16 @@ mod words;
 mod tests;
 
 pub use autoscaling::{AutoScalingPolicy, HpaPolicy};
+pub use catalog::{
+    CatalogChannel, CatalogDeprecation, CatalogEntry, StarRocksVersionCatalog, StarRocksVersionCatalogSpec, StarRocksVersionCatalogStatus,
+};
 pub use cluster::{DisasterRecovery, StarRocksCluster, StarRocksClusterSpec};
 pub use components::{BeSpec, CnSpec, ComponentSpec, FeProxySpec, FeSpec, LoadSpec};
 pub use operation::{Blocked, ImageMark, LastUpgrade, Operation, OperationKind, OperationPhase, RoutineLoadMark};
+pub use release::{
+    CatalogConfig, CatalogCves, CatalogImage, CatalogImages, CatalogIssue, CatalogKey, CatalogMatch, CatalogRelease, CatalogRename,
+    CatalogRunMode, CatalogSql, ConfigOf, IssueLevel, ReleaseState, SqlName,
+};
 pub use service::{ServicePort, ServiceSpec};
 pub use status::{CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, StarRocksClusterStatus};
 pub use storage::{ConfigMapInfo, MountInfo, StorageVolume};

@@ -2,7 +2,7 @@
 
 use kube::api::ApiResource;
 
-use crate::api::{StarRocksCluster, StarRocksWarehouse};
+use crate::api::{StarRocksCluster, StarRocksVersionCatalog, StarRocksWarehouse};
 use crate::model::ObjectKind;
 
 /// A kind of resource that users write.
@@ -30,6 +30,11 @@ impl ResourceKind {
             Self::Warehouse => ApiResource::erase::<StarRocksWarehouse>(&()),
         }
     }
+}
+
+/// The API resource of version catalogs.
+pub fn catalog_resource() -> ApiResource {
+    ApiResource::erase::<StarRocksVersionCatalog>(&())
 }
 
 /// The API resource of an owned kind.

@@ -16,7 +16,7 @@ mod tests;
 
 pub use carry_out::{Context, Target, apply};
 pub use events::{Events, Regarding};
-pub use kinds::{ResourceKind, resource_of};
+pub use kinds::{ResourceKind, catalog_resource, resource_of};
 pub use objects::is_free_or_ours;
 pub use report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
-pub use status::publish_status;
+pub use status::{publish_catalog_status, publish_status};

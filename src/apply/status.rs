@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::events::Regarding;
-use super::kinds::ResourceKind;
+use super::kinds::{ResourceKind, catalog_resource};
 use super::report::ApplyError;
-use crate::api::StarRocksClusterStatus;
+use crate::api::{StarRocksClusterStatus, StarRocksVersionCatalogStatus};
 use crate::model::component::FIELD_MANAGER;
 use crate::model::warehouse;
 
@@ -31,11 +31,37 @@ pub async fn publish_status(
     present: &StarRocksClusterStatus,
     wanted: &StarRocksClusterStatus,
 ) -> Result<Option<String>, ApplyError> {
-    let Some(difference) = difference(&to_json(regarding.kind, present), &to_json(regarding.kind, wanted)) else { return Ok(None) };
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &regarding.namespace, &regarding.kind.api_resource());
+    let difference = difference(&to_json(regarding.kind, present), &to_json(regarding.kind, wanted));
+    patch(&api, &regarding.name, resource_version, difference).await
+}
+
+/// Publishes the status of a version catalog in the same way.
+///
+/// # Errors
+/// As [`publish_status`].
+pub async fn publish_catalog_status(
+    client: &Client,
+    name: &str,
+    resource_version: &str,
+    present: &StarRocksVersionCatalogStatus,
+    wanted: &StarRocksVersionCatalogStatus,
+) -> Result<Option<String>, ApplyError> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &catalog_resource());
+    let json = |status| serde_json::to_value(status).unwrap_or_default();
+    patch(&api, name, resource_version, difference(&json(present), &json(wanted))).await
+}
+
+async fn patch(
+    api: &Api<DynamicObject>,
+    name: &str,
+    resource_version: &str,
+    difference: Option<Value>,
+) -> Result<Option<String>, ApplyError> {
+    let Some(difference) = difference else { return Ok(None) };
     let body = json!({ "metadata": { "resourceVersion": resource_version }, "status": difference });
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match timeout(PATIENCE, api.patch_status(&regarding.name, &params, &Patch::Merge(&body))).await {
+    match timeout(PATIENCE, api.patch_status(name, &params, &Patch::Merge(&body))).await {
         Ok(Ok(object)) => Ok(Some(object.metadata.resource_version.unwrap_or_default())),
         Ok(Err(kube::Error::Api(status))) if status.is_conflict() => Err(ApplyError::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(ApplyError::Gone),

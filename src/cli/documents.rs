@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use crate::api::StarRocksCluster;
 use crate::model::Cluster;
 use crate::model::cluster::Conventions;
+use crate::release::Catalog;
 use crate::validate::{References, validate, wanted_references};
 use crate::yaml;
 
@@ -60,6 +62,11 @@ impl Documents {
 
     /// The proven cluster, or every fault in one error.
     pub(super) fn cluster(&self) -> anyhow::Result<Cluster> {
+        self.cluster_with(&Catalog::embedded())
+    }
+
+    /// The same with what a catalog says of releases.
+    pub(super) fn cluster_with(&self, releases: &Arc<Catalog>) -> anyhow::Result<Cluster> {
         let maps: BTreeMap<&str, &Value> = self
             .all
             .iter()
@@ -73,7 +80,8 @@ impl Documents {
                 (name, data)
             })
             .collect();
-        validate(&self.resource, &References { config_maps }, &Conventions::default()).map_err(|faults| {
+        let references = References { config_maps, releases: Arc::clone(releases) };
+        validate(&self.resource, &references, &Conventions::default()).map_err(|faults| {
             let lines: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
             anyhow::anyhow!("the StarRocksCluster has {} fault(s):\n{}", lines.len(), lines.join("\n"))
         })

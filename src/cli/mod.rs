@@ -11,6 +11,7 @@ use crate::model::component::FORMER_FIELD_MANAGER;
 mod adopt;
 #[cfg(feature = "e2e")]
 mod bench;
+mod catalogs;
 #[cfg(feature = "e2e")]
 mod control_plane;
 mod crash_points;

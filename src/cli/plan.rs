@@ -2,16 +2,18 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::Outcome;
+use super::catalogs;
 use super::documents;
 use super::paragraph::paragraph;
 use crate::model::Cluster;
-use crate::release::{Line, OutlineStep, Path, Refusal, ReleaseTable, Topology, Version, outline, parse_version};
+use crate::release::{Catalog, Line, OutlineStep, Path, Refusal, ReleaseTable, Topology, Version, outline, parse_version};
 use crate::yaml;
 
 /// What to plan.
@@ -26,6 +28,9 @@ pub(super) struct Arguments {
     /// A file with a StarRocksCluster (further documents are ignored unless they are ConfigMaps it names)
     #[arg(short, long)]
     file: Option<PathBuf>,
+    /// A file with StarRocksVersionCatalogs that count beside the table of this build; may be given several times
+    #[arg(long, value_name = "FILE")]
+    catalog: Vec<PathBuf>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -64,8 +69,9 @@ struct Refused {
 }
 
 pub(super) fn plan(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let (from, to, topology) = ends(arguments)?;
-    let answer = answer(from, to, topology);
+    let releases = catalogs::read(&arguments.catalog)?;
+    let (from, to, topology) = ends(arguments, &releases)?;
+    let answer = answer(releases.table(), from, to, topology);
     match arguments.output {
         Format::Text => print!("{}", text(&answer)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
@@ -74,8 +80,8 @@ pub(super) fn plan(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(answer.outcome())
 }
 
-fn answer(from: Version, to: Version, topology: Topology) -> Answer {
-    match ReleaseTable::embedded().path(&from, &to) {
+fn answer(table: &ReleaseTable, from: Version, to: Version, topology: Topology) -> Answer {
+    match table.path(&from, &to) {
         Ok(path) => Answer { from, to, topology, steps: outline(&path, &topology), path: Some(path), refused: None },
         Err(refusal) => Answer { from, to, topology, path: None, steps: Vec::new(), refused: Some(refused(&refusal)) },
     }
@@ -92,7 +98,7 @@ fn refused(refusal: &Refusal) -> Refused {
 }
 
 /// Where the way begins and ends, and how many nodes walk it.
-fn ends(arguments: &Arguments) -> anyhow::Result<(Version, Version, Topology)> {
+fn ends(arguments: &Arguments, releases: &Arc<Catalog>) -> anyhow::Result<(Version, Version, Topology)> {
     let from = arguments.from.as_deref().map(|text| parse_version(text).with_context(|| format!("--from {text}"))).transpose()?;
     let to = arguments.to.as_deref().map(|text| parse_version(text).with_context(|| format!("--to {text}"))).transpose()?;
     let Some(file) = &arguments.file else {
@@ -100,7 +106,7 @@ fn ends(arguments: &Arguments) -> anyhow::Result<(Version, Version, Topology)> {
         return Ok((from, to, Topology { frontends: 3, backends: 3, compute_nodes: 0 }));
     };
     let input = documents::read(file)?;
-    let cluster = input.cluster()?;
+    let cluster = input.cluster_with(releases)?;
     let running = input.resource.status.as_ref().and_then(|status| status.version.as_deref()).map(parse_version).transpose();
     let running = running.context("status.version of the resource")?;
     let Some(from) = from.or(running) else { bail!("the resource has no status.version; say with --from which release runs now") };
@@ -142,7 +148,7 @@ pub(super) struct Page {
 
 /// The answer as the demo shows it before it changes anything.
 pub(super) fn describe(from: Version, to: Version, topology: Topology) -> anyhow::Result<(Page, Outcome)> {
-    let answer = answer(from, to, topology);
+    let answer = answer(ReleaseTable::embedded(), from, to, topology);
     Ok((Page { text: text(&answer), value: serde_json::to_value(&answer)? }, answer.outcome()))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use super::catalogs::Catalogs;
 use super::details::Told;
 use super::expectations::Expectations;
 use super::lookups::Remembered;
@@ -22,6 +23,7 @@ pub(super) struct Context {
     pub(super) caches: Caches,
     pub(super) clusters: Resources<StarRocksCluster>,
     pub(super) warehouses: Resources<StarRocksWarehouse>,
+    pub(super) catalogs: Catalogs,
     pub(super) queue: Queue<Subject>,
     pub(super) settings: Settings,
     pub(super) telemetry: Telemetry,

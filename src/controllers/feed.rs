@@ -11,12 +11,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::catalogs::{self, Seen};
 use super::context::Context;
 use super::resources::Resource;
 use super::subject::Subject;
 use super::watch::{Sink, Watch};
 use crate::api::{StarRocksCluster, StarRocksWarehouse};
-use crate::apply::{ResourceKind, resource_of};
+use crate::apply::{ResourceKind, catalog_resource, resource_of};
 use crate::model::ObjectKind;
 use crate::model::component::OWNER_LABEL;
 use crate::observe::{Entry, Place, Revision, Watched};
@@ -69,6 +70,10 @@ pub(super) fn start(client: &Client, context: &Arc<Context>, stop: &Cancellation
             }
         }
     }
+    if context.settings.reads_catalogs() {
+        tasks.spawn(watch_catalogs(client.clone(), Arc::clone(context), stop.clone()));
+        tasks.spawn(catalogs::tell(Arc::clone(context), stop.clone()));
+    }
     tasks
 }
 
@@ -106,6 +111,22 @@ async fn watch_warehouses(client: Client, context: Arc<Context>, namespace: Stri
     let (api, telemetry) = (dynamic(&client, &namespace, &kind), context.telemetry.clone());
     let sink = WarehouseSink { context, scope: namespace };
     Arc::new(Watch { api, labels: None, name, sink, telemetry }).run(stop).await;
+}
+
+/// Watches version catalogs as soon as the server has that kind, as with warehouses.
+async fn watch_catalogs(client: Client, context: Arc<Context>, stop: CancellationToken) {
+    let kind = catalog_resource();
+    let sink = CatalogSink { context: Arc::clone(&context) };
+    while !is_served(&client, &kind).await {
+        sink.listed(Vec::new(), Revision(0));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(NEXT_PROBE) => {}
+        }
+    }
+    let name = WatchName { kind: "StarRocksVersionCatalog", namespace: String::new() };
+    let telemetry = context.telemetry.clone();
+    Arc::new(Watch { api: Api::<DynamicObject>::all_with(client, &kind), labels: None, name, sink, telemetry }).run(stop).await;
 }
 
 fn dynamic(client: &Client, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
@@ -283,6 +304,43 @@ impl Sink<DynamicObject> for WarehouseSink {
         let name = place(object);
         self.context.warehouses.remove(&name);
         self.context.queue.add(Subject::Warehouse(name));
+    }
+
+    fn passed(&self, _: Revision) {}
+}
+
+/// Keeps version catalogs.
+struct CatalogSink {
+    context: Arc<Context>,
+}
+
+impl CatalogSink {
+    /// Queues everything when what is known of releases has changed.
+    fn wake(&self, differs: bool) {
+        if differs {
+            self.context.clusters.names().into_iter().for_each(|cluster| self.context.queue.add(Subject::Cluster(cluster)));
+            self.context.warehouses.names().into_iter().for_each(|warehouse| self.context.queue.add(Subject::Warehouse(warehouse)));
+        }
+    }
+}
+
+impl Sink<DynamicObject> for CatalogSink {
+    type Kept = (String, Seen);
+
+    fn keep(&self, object: DynamicObject) -> Option<Self::Kept> {
+        Some(Seen::read(&object))
+    }
+
+    fn listed(&self, all: Vec<Self::Kept>, _: Revision) {
+        self.wake(self.context.catalogs.replace(all));
+    }
+
+    fn seen(&self, (name, seen): Self::Kept) {
+        self.wake(self.context.catalogs.put(name, seen));
+    }
+
+    fn gone(&self, object: &DynamicObject, _: Revision) {
+        self.wake(self.context.catalogs.remove(&object.name_any()));
     }
 
     fn passed(&self, _: Revision) {}

@@ -1,6 +1,7 @@
 //! What a resource names and the operator does not watch: looked up when it may have changed, remembered meanwhile so that rest means rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -11,6 +12,7 @@ use super::subject::Subject;
 use crate::model::cluster::LoginSource;
 use crate::model::{Observed, Silence, SilenceKind};
 use crate::observe::{self, LookupError};
+use crate::release::Catalog;
 use crate::starrocks::Login;
 use crate::validate::References;
 
@@ -34,23 +36,29 @@ pub(super) struct Lookups<'a> {
     subject: &'a Subject,
     /// Of the resource, and of the one that it names.
     generations: [i64; 2],
+    releases: Arc<Catalog>,
 }
 
 impl<'a> Lookups<'a> {
     /// Lookups of a pass over the resource of these generations.
-    pub(super) const fn new(context: &'a Context, subject: &'a Subject, generations: [i64; 2]) -> Self {
-        Self { client: &context.hands.client, memories: &context.memories, subject, generations }
+    pub(super) fn new(context: &'a Context, subject: &'a Subject, generations: [i64; 2]) -> Self {
+        let releases = context.catalogs.merged();
+        Self { client: &context.hands.client, memories: &context.memories, subject, generations, releases }
     }
 
     /// The ConfigMaps of the given names.
     pub(super) async fn references(&self, wanted: &BTreeSet<String>) -> Result<References, LookupError> {
         if let Some(remembered) = self.fresh().filter(|remembered| wanted.iter().eq(remembered.config_maps.keys())) {
-            return Ok(References { config_maps: remembered.config_maps });
+            return Ok(self.found(remembered.config_maps));
         }
         let config_maps = observe::config_maps(self.client, &self.subject.place().namespace, wanted).await?;
         let remembered = Remembered { generations: self.generations, at: Instant::now(), config_maps: config_maps.clone(), login: None };
         self.memories.remember(self.subject, Some(remembered));
-        Ok(References { config_maps })
+        Ok(self.found(config_maps))
+    }
+
+    fn found(&self, config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>) -> References {
+        References { config_maps, releases: Arc::clone(&self.releases) }
     }
 
     /// The SQL account.

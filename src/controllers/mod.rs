@@ -1,5 +1,6 @@
 //! Kubernetes wiring: watches feed a queue, passes over clusters and warehouses empty it, one process leads; `run` starts it all and ends it in order.
 
+mod catalogs;
 mod context;
 mod details;
 mod expectations;
@@ -116,6 +117,7 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
         caches: Caches::new(),
         clusters: resources::Resources::default(),
         warehouses: resources::Resources::default(),
+        catalogs: catalogs::Catalogs::new(settings.reads_catalogs()),
         queue: Queue::new(),
         watched: feed::kinds_served(&client).await,
         settings,
@@ -127,7 +129,7 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
     let _watches = feed::start(&client, &context, &stop);
     let mut passes = JoinSet::new();
     let everything_seen = async {
-        while !context.telemetry.health.readiness_faults().is_empty() {
+        while !(context.telemetry.health.readiness_faults().is_empty() && context.catalogs.is_known()) {
             sleep(Duration::from_millis(10)).await;
         }
     };

@@ -24,7 +24,8 @@ const CHANGED: Duration = Duration::from_millis(250);
 
 /// Whether the watches have seen everything, our own last acts included.
 pub(super) fn is_up_to_date<K>(context: &Context, subject: &Subject, resource: &Resource<K>) -> bool {
-    context.telemetry.health.is_synced(&subject.place().namespace)
+    context.catalogs.is_known()
+        && context.telemetry.health.is_synced(&subject.place().namespace)
         && context.memories.are_caught_up(subject, &context.caches, resource.revision)
 }
 

@@ -176,6 +176,11 @@ impl<K> Resources<K> {
         chosen.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Names of all resources.
+    pub(super) fn names(&self) -> Vec<Place> {
+        self.read().all.keys().cloned().collect()
+    }
+
     /// Whether everything in a namespace has been seen once, so that what is not there does not exist.
     pub(super) fn has_seen(&self, namespace: &str) -> bool {
         let seen = self.read();

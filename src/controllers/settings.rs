@@ -60,6 +60,11 @@ impl Settings {
         }
     }
 
+    /// Whether version catalogs are read: they belong to no namespace, and an operator that serves some namespaces has no right beyond them.
+    pub(super) fn reads_catalogs(&self) -> bool {
+        self.namespaces == Scope::All
+    }
+
     /// Whether clusters of a namespace are served.
     pub(super) fn serves(&self, namespace: &str) -> bool {
         let listed = match &self.namespaces {

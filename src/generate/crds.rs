@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::api::{StarRocksCluster, StarRocksWarehouse};
+use crate::api::{StarRocksCluster, StarRocksVersionCatalog, StarRocksWarehouse};
 use crate::yaml::{self, YamlError};
 
 #[cfg(test)]
@@ -32,10 +32,22 @@ pub fn starrocks_warehouses() -> CustomResourceDefinition {
     finished(StarRocksWarehouse::crd())
 }
 
+/// The CRD of StarRocksVersionCatalog. No release of any operator had it before, so it can require what it needs.
+#[must_use]
+pub fn starrocks_version_catalogs() -> CustomResourceDefinition {
+    let mut crd = finished(StarRocksVersionCatalog::crd());
+    for version in &mut crd.spec.versions {
+        if let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            root.required = Some(vec!["spec".to_owned()]);
+        }
+    }
+    crd
+}
+
 /// Every CRD, in the order in which they are printed.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![starrocks_clusters(), starrocks_warehouses()]
+    vec![starrocks_clusters(), starrocks_warehouses(), starrocks_version_catalogs()]
 }
 
 /// Every CRD as one YAML stream, ready for `kubectl apply`.
@@ -112,8 +124,16 @@ fn required_in(field: &str) -> &'static [&'static str] {
     match field {
         "status" | "starRocksFeStatus" | "starRocksBeStatus" | "starRocksCnStatus" | "starRocksFeProxyStatus" => &["phase"],
         "autoScalingPolicy" => &["maxReplicas"],
-        // Of a warehouse; a cluster's spec has no such fields.
-        "spec" => &["starRocksCluster", "template"],
+        // Of a warehouse and of a version catalog; a cluster's spec has no such fields.
+        "spec" => &["starRocksCluster", "template", "package"],
+        // Of a version catalog.
+        "channels" => &["entries", "name"],
+        "entries" | "releases" => &["version"],
+        "deprecations" => &["message"],
+        "fe" | "be" | "cn" => &["ref"],
+        "removed" | "mutable" => &["component", "key"],
+        "renamed" => &["component", "key", "to"],
+        "knownIssues" => &["id", "level", "text"],
         "storageVolumes" => &["mountPath", "name"],
         "conditions" => &["lastTransitionTime", "message", "reason", "status", "type"],
         "credentials" => &["secretName"],

@@ -19,9 +19,21 @@ pub(super) const SERVICE_ACCOUNT: &str = "starrocks";
 /// whether a name that the caches do not know is taken.
 const OWNED_VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "watch"];
 
-/// The rules of the ClusterRole, or of a Role in each namespace when the operator serves some namespaces only.
+/// The rules of the ClusterRole.
 #[must_use]
 pub fn cluster_role_rules() -> Vec<PolicyRule> {
+    let mut rules = namespaced_rules();
+    rules.extend([
+        // They belong to no namespace: an operator that serves some namespaces only does without them.
+        rule("starrocks.com", &["starrocksversioncatalogs"], &["list", "watch"]),
+        rule("starrocks.com", &["starrocksversioncatalogs/status"], &["patch"]),
+    ]);
+    rules
+}
+
+/// The rules of a Role in each namespace when the operator serves some namespaces only.
+#[must_use]
+pub fn namespaced_rules() -> Vec<PolicyRule> {
     let mut rules = vec![
         rule("starrocks.com", &["starrocksclusters"], &["list", "watch"]),
         // The status is the only part of the resource that is ever written: the spec belongs to the user.
@@ -91,7 +103,7 @@ pub fn namespaced_rbac_yaml(namespace: &str) -> Result<String, YamlError> {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
         "metadata": metadata(NAME, Some(namespace)),
-        "rules": cluster_role_rules(),
+        "rules": namespaced_rules(),
     });
     stream(&[service_account(), role, binding("RoleBinding", "Role", NAME, Some(namespace)), lease_role(), lease_role_binding()])
 }
@@ -181,6 +193,6 @@ mod tests {
     #[test]
     fn an_operator_of_one_namespace_gets_no_cluster_wide_right() {
         let text = namespaced_rbac_yaml("team").expect("prints");
-        assert!(!text.contains("ClusterRole"));
+        assert!(!text.contains("ClusterRole") && !text.contains("starrocksversioncatalogs"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{CSIVolumeSource, EnvVar, HostPathVolumeSource};
@@ -11,7 +12,7 @@ pub use super::ports::Ports;
 use super::{Component, Warehouse};
 // Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
 pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
-use crate::release::{Claim, Image, Version};
+use crate::release::{Catalog, Claim, Image, Version};
 
 /// A StarRocksCluster that `validate` has accepted; or the compute nodes of a StarRocksWarehouse, which are a cluster of their own but for their frontends.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct Cluster {
     pub uid: String,
     /// `metadata.generation` that was validated.
     pub generation: i64,
+    /// What is known of releases and of the ways between them.
+    pub releases: Arc<Catalog>,
     /// Where the data lives.
     pub run_mode: RunMode,
     /// `spec.version`, when declared.

@@ -112,9 +112,10 @@ pub(super) fn route(view: &View<'_>) -> Route {
     if let Some(missing) = frontier.missing.clone() {
         return remembered(view, &target).unwrap_or(Route::Unsure(missing));
     }
+    let table = view.cluster.releases.table();
     let routed = match target {
-        Target::NodesAhead { nodes, frontends } => nodes_ahead(&frontier, nodes, frontends),
-        Target::Release(target) => towards(&frontier, target),
+        Target::NodesAhead { nodes, frontends } => nodes_ahead(table, &frontier, nodes, frontends),
+        Target::Release(target) => towards(table, &frontier, target),
         Target::Unlisted(..) | Target::Apart(_) => Ok(Route::Settled),
     };
     routed.unwrap_or_else(|refusal| Route::Held(refused(&refusal)))
@@ -189,7 +190,7 @@ fn target(view: &View<'_>) -> Target {
     match (nodes.next(), nodes.next()) {
         (None, _) => Target::Release(frontends),
         (Some(node), None) if node == frontends => Target::Release(frontends),
-        (Some(node), None) if node > frontends && ReleaseTable::embedded().hop(&frontends, &node).is_ok() => {
+        (Some(node), None) if node > frontends && view.cluster.releases.table().hop(&frontends, &node).is_ok() => {
             Target::NodesAhead { nodes: node, frontends }
         }
         (Some(node), None) => {
@@ -211,19 +212,18 @@ fn unlisted(view: &View<'_>, component: Component, text: String) -> Route {
     Route::Held(WaitingOn::VersionUnknown { component, text })
 }
 
-fn towards(frontier: &Frontier, target: Version) -> Result<Route, Refusal> {
+fn towards(table: &ReleaseTable, frontier: &Frontier, target: Version) -> Result<Route, Refusal> {
     let frontends: Vec<Version> = frontier.frontends.iter().copied().collect();
     match frontends.as_slice() {
         [] => Ok(Route::Settled),
-        [at] => from_one(frontier, *at, target),
-        [behind, ahead] => from_two(*behind, *ahead, target),
+        [at] => from_one(table, frontier, *at, target),
+        [behind, ahead] => from_two(table, *behind, *ahead, target),
         _ => Ok(Route::Held(WaitingOn::VersionsApart { detail: format!("the frontends run {}", list(&frontends)) })),
     }
 }
 
 /// Every frontend runs `at`.
-fn from_one(frontier: &Frontier, at: Version, target: Version) -> Result<Route, Refusal> {
-    let table = ReleaseTable::embedded();
+fn from_one(table: &ReleaseTable, frontier: &Frontier, at: Version, target: Version) -> Result<Route, Refusal> {
     let astray = |wanted: Version| frontier.nodes.iter().rev().copied().find(move |node| *node != wanted);
     if target <= at {
         // Nodes that are ahead of the frontends come back before the frontends go further down.
@@ -247,15 +247,14 @@ fn from_one(frontier: &Frontier, at: Version, target: Version) -> Result<Route, 
 }
 
 /// The frontends are in the middle of a hop.
-fn from_two(behind: Version, ahead: Version, target: Version) -> Result<Route, Refusal> {
-    let table = ReleaseTable::embedded();
+fn from_two(table: &ReleaseTable, behind: Version, ahead: Version, target: Version) -> Result<Route, Refusal> {
     let (hop, end) = if target <= behind { (table.hop(&ahead, &behind)?, behind) } else { (table.hop(&behind, &ahead)?, ahead) };
     // A way on from there that the table refuses is told once the frontends agree again.
     let after = table.path(&end, &target).map(|path| stops(&path)).unwrap_or_default();
     Ok(leg(hop, target, after, Scope::Whole, true))
 }
 
-fn nodes_ahead(frontier: &Frontier, nodes: Version, frontends: Version) -> Result<Route, Refusal> {
+fn nodes_ahead(table: &ReleaseTable, frontier: &Frontier, nodes: Version, frontends: Version) -> Result<Route, Refusal> {
     if frontier.frontends.iter().any(|version| *version != frontends) {
         let detail = format!(
             "the frontends run {} and cannot be told apart from the nodes yet",
@@ -264,7 +263,7 @@ fn nodes_ahead(frontier: &Frontier, nodes: Version, frontends: Version) -> Resul
         return Ok(Route::Held(WaitingOn::VersionsApart { detail }));
     }
     let Some(from) = frontier.nodes.iter().copied().find(|node| *node != nodes) else { return Ok(Route::Settled) };
-    Ok(leg(ReleaseTable::embedded().hop(&from, &nodes)?, nodes, Vec::new(), Scope::Ahead(frontends), true))
+    Ok(leg(table.hop(&from, &nodes)?, nodes, Vec::new(), Scope::Ahead(frontends), true))
 }
 
 /// With answers missing the leg is the one that was being made, if it still leads where the resource wants to go.
@@ -277,7 +276,7 @@ fn remembered(view: &View<'_>, target: &Target) -> Option<Route> {
     let index = usize::try_from(operation.hop).ok()?.checked_sub(1)?;
     let stop = |index: usize| operation.path.get(index).and_then(|text| parse_version(text).ok());
     let from = if index == 0 { parse_version(operation.from.as_deref()?).ok()? } else { stop(index - 1)? };
-    let hop = ReleaseTable::embedded().hop(&from, &stop(index)?).ok()?;
+    let hop = view.cluster.releases.table().hop(&from, &stop(index)?).ok()?;
     let after = (index + 1..operation.path.len()).filter_map(stop).collect();
     Some(leg(hop, *target, after, Scope::Whole, true))
 }

@@ -12,7 +12,6 @@ use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
 use crate::model::cluster::RunMode;
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, OBJECT_FINALIZER, WarehouseReport, fleet_name, sql_name};
 use crate::model::{Component, Decision, ObjectKey, ObjectKind, Observed, Ownership, Statement, Step, Timestamp, WaitingOn};
-use crate::release::ReleaseTable;
 
 /// Decides what is to be done next for a warehouse.
 pub(super) fn plan(view: &View<'_>, report: &WarehouseReport) -> Decision {
@@ -123,7 +122,7 @@ fn releases_apart(view: &View<'_>, frontier: &Frontier) -> Option<WaitingOn> {
     if fleet.live_release() == Some(wanted) || view.consents("UnlistedReleases") {
         return None;
     }
-    let table = ReleaseTable::embedded();
+    let table = view.cluster.releases.table();
     let apart =
         frontier.frontends.iter().find(|frontend| wanted < **frontend || wanted != **frontend && table.hop(frontend, &wanted).is_err())?;
     let rule = if wanted < *apart { "older than a frontend" } else { "more than one hop newer than a frontend" };

@@ -120,7 +120,7 @@ impl Direct {
                 (name, data)
             })
             .collect();
-        validate(resource, &References { config_maps }, &Conventions::default())
+        validate(resource, &References { config_maps, ..References::default() }, &Conventions::default())
             .map_err(|faults| anyhow::anyhow!(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
     }
 

@@ -17,7 +17,7 @@ use super::pace;
 use super::voice::{Delay, Voice};
 use super::world::World;
 use crate::clock::Clock;
-use crate::controllers::{self, Settings};
+use crate::controllers::{self, Scope, Settings};
 use crate::telemetry::Telemetry;
 
 /// Namespace in which the operator runs.
@@ -177,10 +177,19 @@ impl Embedded {
 
     /// Starts a further operator process beside any others.
     pub fn hire(&self, identity: &str, leader_election: bool) -> Operator {
+        self.employ(Settings { leader_election, ..Settings::new(self.clock, identity) })
+    }
+
+    /// The same for one that serves some namespaces only.
+    pub fn hire_for(&self, identity: &str, namespaces: &[&str]) -> Operator {
+        let namespaces = Scope::Several(namespaces.iter().map(|&name| name.to_owned()).collect());
+        self.employ(Settings { namespaces, ..Settings::new(self.clock, identity) })
+    }
+
+    fn employ(&self, settings: Settings) -> Operator {
         let client = kube::Client::new(self.server.user(OPERATOR_USER, Arc::clone(&self.rules)), OPERATOR_NAMESPACE);
         let starrocks = Arc::new(Voice::new(Arc::clone(&self.world), Arc::clone(&self.ledger), Delay::AsTold));
         let (shutdown, telemetry) = (CancellationToken::new(), Telemetry::default());
-        let settings = Settings { leader_election, ..Settings::new(self.clock, identity) };
         let run = controllers::run(client, starrocks, settings, telemetry.clone(), shutdown.clone());
         let task = tokio::spawn(async move {
             if let Err(error) = run.await {

@@ -1,8 +1,9 @@
 //! An image as written and the declared version in, the image to run and what it claims out; never contacts a registry.
 
 use super::fault::{Findings, Rule};
+use super::section::Surroundings;
 use crate::model::Component;
-use crate::release::{Claim, Image, Version, parse_version};
+use crate::release::{self, Claim, Image, Version, parse_version};
 
 /// Reads `spec.version`.
 pub(super) fn declared_version(text: Option<&str>, findings: &mut Findings) -> Option<Version> {
@@ -18,7 +19,7 @@ pub(super) fn declared_version(text: Option<&str>, findings: &mut Findings) -> O
 
 /// Chooses the image of a component and says what release it is taken for.
 ///
-/// - No image: the official one of the declared version.
+/// - No image: the one that a catalog names for the declared version, or the official one.
 /// - An image without a tag: the declared version is the tag.
 /// - A tag that names a release must name the declared one; the image is used as written.
 /// - A tag that moves, or names a branch or a candidate, contradicts a declared version.
@@ -26,7 +27,7 @@ pub(super) fn declared_version(text: Option<&str>, findings: &mut Findings) -> O
 pub(super) fn resolve(
     component: Component,
     written: Option<&str>,
-    version: Option<Version>,
+    around: &Surroundings<'_>,
     path: &str,
     findings: &mut Findings,
 ) -> (Image, Claim) {
@@ -41,8 +42,8 @@ pub(super) fn resolve(
         );
         return (image, Claim::Unknown(String::new()));
     }
-    match (written, version) {
-        (None, Some(version)) => tagged(official_repository(component).to_owned(), version),
+    match (written, around.version) {
+        (None, Some(version)) => default_image(component, version, around),
         (None, None) => {
             let way_out = format!("Set spec.version, or {field} to an image such as {}:3.5.9", official_repository(component));
             findings.fault(Rule::ImageMissing, field, "neither an image nor spec.version is given", way_out);
@@ -58,11 +59,27 @@ pub(super) fn resolve(
 }
 
 const fn official_repository(component: Component) -> &'static str {
+    match in_catalog(component) {
+        Some(component) => component.official_repository(),
+        None => "nginx",
+    }
+}
+
+/// A component as catalogs know it; they know nothing of the proxy.
+const fn in_catalog(component: Component) -> Option<release::Component> {
     match component {
-        Component::Frontend => "starrocks/fe-ubuntu",
-        Component::Backend => "starrocks/be-ubuntu",
-        Component::ComputeNode => "starrocks/cn-ubuntu",
-        Component::FrontendProxy => "nginx",
+        Component::Frontend => Some(release::Component::Frontend),
+        Component::Backend => Some(release::Component::Backend),
+        Component::ComputeNode => Some(release::Component::ComputeNode),
+        Component::FrontendProxy => None,
+    }
+}
+
+fn default_image(component: Component, version: Version, around: &Surroundings<'_>) -> (Image, Claim) {
+    let named = in_catalog(component).and_then(|component| around.references.releases.image(component, &version));
+    match named {
+        Some(image) => (image.clone(), Claim::Release(version)),
+        None => tagged(official_repository(component).to_owned(), version),
     }
 }
 
@@ -100,12 +117,16 @@ fn judged(image: Image, version: Version, field: String, findings: &mut Findings
 
 #[cfg(test)]
 mod tests {
+    use super::super::References;
     use super::*;
+    use crate::model::cluster::Conventions;
 
     fn resolved(written: Option<&str>, version: Option<&str>) -> Result<(String, Claim, usize), Vec<&'static str>> {
         let mut findings = Findings::default();
         let version = declared_version(version, &mut findings);
-        let (image, claim) = resolve(Component::Backend, written, version, "spec.starRocksBeSpec", &mut findings);
+        let (references, conventions) = (References::default(), Conventions::default());
+        let around = Surroundings { cluster: "c", version, references: &references, conventions: &conventions };
+        let (image, claim) = resolve(Component::Backend, written, &around, "spec.starRocksBeSpec", &mut findings);
         let advice = findings.verdict().map_err(|faults| faults.iter().map(|fault| fault.code).collect::<Vec<_>>())?;
         Ok((image.to_string(), claim, advice.len()))
     }

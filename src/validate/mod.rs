@@ -5,6 +5,7 @@
 //! advice. `spec: {}` is a fault with a code of its own ([`Rule::NothingDeclared`]): there is nothing to do, and callers
 //! keep showing the phase `running` for it, as before.
 
+mod catalog;
 mod conf;
 mod containers;
 mod fault;
@@ -21,6 +22,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use catalog::catalog;
 pub use fault::{FieldFault, Rule};
 pub use references::{Mounted, References, mounted_references, wanted_references};
 pub use warehouse::{leaving_warehouse, warehouse, warehouse_faults, warehouse_references};
@@ -83,6 +85,7 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         namespace: resource.metadata.namespace.clone().unwrap_or_default(),
         name,
         warehouse: None,
+        releases: std::sync::Arc::clone(&references.releases),
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
         run_mode,

@@ -1,20 +1,30 @@
 //! Which objects beside the resource matter to it, and what was found when they were looked up; never looks anything up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::conf::{self, ConfSource};
 use super::section::root_of;
 use crate::api::{ComponentSpec, StarRocksCluster, StarRocksClusterSpec};
 use crate::model::Component;
 use crate::model::cluster::given;
+use crate::release::Catalog;
 
 /// What was found when the references of a resource were looked up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct References {
     /// ConfigMaps by name with their data; `None` for one that was looked up and does not exist. A ConfigMap that is not
     /// listed was not looked up (as in admission, or without a cluster): the default configuration is assumed and an advice
     /// says so.
     pub config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
+    /// What is known of releases.
+    pub releases: Arc<Catalog>,
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self { config_maps: BTreeMap::new(), releases: Catalog::embedded() }
+    }
 }
 
 /// Objects that the pods mount; the operator does not own them, and pods cannot start without them.

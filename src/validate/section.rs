@@ -53,7 +53,7 @@ pub(super) fn workload(section: &Section<'_>, around: &Surroundings<'_>, finding
     let root = root_of(env);
     check_root(path, env_field, env, findings);
     check_env(path, env_field, env, findings);
-    let (image, claim) = image::resolve(component, given(&spec.load.image), around.version, path, findings);
+    let (image, claim) = image::resolve(component, given(&spec.load.image), around, path, findings);
     let (config, config_field) = configuration(section, &root, around.references, findings);
     let ports = ports::ports(component, &config, &config_field, findings);
     let mut volumes = storage::volumes(path, &spec.load.storage_volumes, findings);

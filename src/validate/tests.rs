@@ -53,7 +53,7 @@ fn advice(spec: &Value) -> BTreeSet<(&'static str, String)> {
 
 fn conf(text: &str) -> References {
     let data = [("fe.conf".to_owned(), text.to_owned())].into();
-    References { config_maps: [("conf".to_owned(), Some(data))].into() }
+    References { config_maps: [("conf".to_owned(), Some(data))].into(), ..References::default() }
 }
 
 fn with_conf() -> Value {
@@ -170,10 +170,13 @@ fn ports_and_run_mode_come_from_the_config_map_that_the_pods_mount() {
 #[test]
 fn a_config_map_that_does_not_exist_is_a_fault_and_one_that_was_not_looked_up_an_advice() {
     let spec = with_conf();
-    let absent = References { config_maps: [("conf".to_owned(), None)].into() };
+    let absent = References { config_maps: [("conf".to_owned(), None)].into(), ..References::default() };
     assert_eq!(judged(&spec, &absent).unwrap_err()[0].code, "SR-3013");
     assert_eq!(advice(&spec), [("SR-3506", "spec.starRocksFeSpec.configMapInfo".to_owned())].into());
-    let without_key = References { config_maps: [("conf".to_owned(), Some([("other".to_owned(), String::new())].into()))].into() };
+    let without_key = References {
+        config_maps: [("conf".to_owned(), Some([("other".to_owned(), String::new())].into()))].into(),
+        ..References::default()
+    };
     assert_eq!(judged(&spec, &without_key).unwrap().advice[0].code, "SR-3506");
 }
 

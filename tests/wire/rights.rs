@@ -3,6 +3,7 @@
 use serde_json::json;
 use starrocks_operator::sim::crash::{SUBJECT, Subject, resource};
 
+use crate::catalogs;
 use crate::harness::{apply, change, delete, pass, play, stage, until};
 use crate::warehouses;
 
@@ -60,6 +61,10 @@ fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
         .await;
         change(&embedded, json!({"spec": {"starRocksCnSpec": null}})).await;
         until("the compute nodes go", 900, || embedded.world().store.get("StatefulSet", "prod", "kube-cn").is_none()).await;
+
+        embedded.apply(&catalogs::catalog("mine", json!({}))).await.expect("accepted");
+        catalogs::judged(&embedded, "mine", true).await;
+        catalogs::delete(&embedded, "mine").await;
 
         // Warehouses need a cluster with shared data.
         warehouses::shared_data(&embedded, "shared", true).await;

@@ -68,7 +68,7 @@ async fn judge(client: &Client, object: DynamicObject, found: &Found, convention
     };
     let wanted = validate::wanted_references(&resource);
     let config_maps = observe::config_maps(client, &namespace, &wanted).await.context("reading what a cluster refers to")?;
-    let cluster = match validate::validate(&resource, &References { config_maps }, conventions) {
+    let cluster = match validate::validate(&resource, &References { config_maps, ..References::default() }, conventions) {
         Ok(cluster) => cluster,
         Err(faults) if faults.iter().all(|fault| fault.code == Rule::NothingDeclared.code()) => {
             return Ok(noted("it declares no component"));

@@ -6,7 +6,7 @@ use super::case::{Case, image_of, is_useful, live_image_of, release_of};
 use crate::build;
 use crate::model::component::APPLIED_TEMPLATE_ANNOTATION;
 use crate::model::{Component, LiveObject};
-use crate::release::{ReleaseTable, Version};
+use crate::release::Version;
 
 /// Rule 4: no node ever runs a release older than a frontend's, and no two releases meet that the table does not join.
 pub(super) fn nodes_never_behind_frontends(case: &Case<'_>) -> Vec<String> {
@@ -30,7 +30,7 @@ pub(super) fn nodes_never_behind_frontends(case: &Case<'_>) -> Vec<String> {
 }
 
 fn moving(case: &Case<'_>, component: Component, to: Version) -> Option<String> {
-    let table = ReleaseTable::embedded();
+    let table = case.cluster.releases.table();
     let running = case.running(component);
     if running.iter().all(|running| *running == to) {
         return None;

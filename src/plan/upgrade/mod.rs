@@ -17,7 +17,7 @@ use super::versions::{Leg, is_versioned};
 use super::view::{Fleet, View, count};
 use crate::api::{LastUpgrade, Operation, OperationKind, OperationPhase};
 use crate::model::{Component, WaitingOn};
-use crate::release::{Frame, Hop, ReleaseTable, Topology, Version, parse_version};
+use crate::release::{Frame, Hop, Topology, Version, parse_version};
 
 /// What the engine may do in this pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -232,7 +232,7 @@ fn lines_differ(operation: &Operation) -> bool {
 pub(super) fn step_of(view: &View<'_>, operation: &Operation) -> (i32, i32) {
     let stops: Vec<Version> = operation.from.iter().chain(&operation.path).filter_map(|text| parse_version(text).ok()).collect();
     let hop_between = |pair: &[Version]| match pair {
-        [from, to] => ReleaseTable::embedded().hop(from, to).ok(),
+        [from, to] => view.cluster.releases.table().hop(from, to).ok(),
         _ => None,
     };
     let hops: Vec<Option<Hop>> = stops.windows(2).map(hop_between).collect();
