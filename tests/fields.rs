@@ -77,6 +77,7 @@ fn sample(path: &str, schema: &Value, second: bool) -> Value {
         (_, "mountPath" | "path") => pick(json!("/one"), json!("/two")),
         // Volumes that every component has, or that are mounted for this.
         (_, "name") if path.contains("volumeMounts[]") => pick(json!("one"), json!("two")),
+        (_, "channel") if path == "spec.channel" => pick(json!("stable-3.5"), json!("stable-4.0")),
         (_, "version") if path == "spec.version" => pick(json!("3.5.9"), json!("3.5.10")),
         _ => pick(json!("one"), json!("two")),
     }
@@ -146,7 +147,7 @@ fn objects(path: &str, value: Value) -> Result<Value, String> {
         json!({"image": format!("starrocks/{kind}-ubuntu:3.5.9"), "storageVolumes": storage})
     };
     let mut spec = json!({"starRocksFeSpec": section("fe"), "starRocksBeSpec": section("be"), "starRocksCnSpec": section("cn"), "starRocksFeProxySpec": {}});
-    if path == "spec.version" {
+    if path == "spec.version" || path == "spec.channel" {
         spec["starRocksBeSpec"]["image"] = json!("starrocks/be-ubuntu");
         spec["starRocksFeSpec"]["image"] = json!("starrocks/fe-ubuntu");
         spec["starRocksCnSpec"]["image"] = json!("starrocks/cn-ubuntu");

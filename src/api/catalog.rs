@@ -113,7 +113,7 @@ pub struct CatalogDeprecation {
     #[schemars(length(max = 63))]
     pub channel: Option<String>,
 
-    /// The release that should be left.
+    /// The release that should be left; it is taken for Deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("pattern" = VERSION_PATTERN))]
     pub version: Option<String>,

@@ -4,6 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalog::CHANNEL_PATTERN;
 use super::components::{BeSpec, CnSpec, FeProxySpec, FeSpec};
 use super::status::StarRocksClusterStatus;
 use super::upgrade::{Credentials, UpgradePolicy};
@@ -37,6 +38,9 @@ use super::upgrade::{Credentials, UpgradePolicy};
     printcolumn(name = "FeProxyStatus", json_path = ".status.starRocksFeProxyStatus.phase", type_ = "string")
 )]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!(has(self.version) && has(self.channel))", "message": "version and channel cannot both be set: a channel says which version to run"}
+]))]
 // Each printer column has its own `type_`; the lint takes them for one attribute.
 #[allow(clippy::duplicated_attributes)]
 pub struct StarRocksClusterSpec {
@@ -50,6 +54,13 @@ pub struct StarRocksClusterSpec {
          "message": "version must be a full release such as 3.5.9"}
     ]))]
     pub version: Option<String>,
+
+    /// Release channel that the cluster follows, such as stable-3.5, instead of `version`: a new cluster begins with its head, and later goes forward along
+    /// it as `upgradePolicy.automatic` says, never back. Everything that `version` says about images holds for the release that the channel says. Channels
+    /// stand in StarRocksVersionCatalogs; the operator itself has one for each release line. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63), extend("pattern" = CHANNEL_PATTERN))]
+    pub channel: Option<String>,
 
     /// How upgrades, downgrades and other restarts of StarRocks nodes are done. Default: all defaults below.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@
 //! the `validate` room, which can answer with the field, the rule and the way out.
 //!
 //! *Names, shapes and defaults are those of the Go operator's v1*, so that a resource written for it applies unchanged.
-//! Ours are only added: `version`, `upgradePolicy`, `credentials` in the spec, and the status fields beside the phases.
+//! Ours are only added: `version`, `channel`, `upgradePolicy`, `credentials` in the spec, and the status fields beside the phases.
 //! In the Go types an empty string, list or map is the same as an absent one; it is here as well.
 
 mod autoscaling;
@@ -40,7 +40,7 @@ pub use release::{
     CatalogRunMode, CatalogSql, ConfigOf, IssueLevel, ReleaseState, SqlName,
 };
 pub use service::{ServicePort, ServiceSpec};
-pub use status::{CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, StarRocksClusterStatus};
+pub use status::{ChannelStatus, CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, StarRocksClusterStatus};
 pub use storage::{ConfigMapInfo, MountInfo, StorageVolume};
-pub use upgrade::{Consent, Credentials, UpgradePolicy};
+pub use upgrade::{AutomaticUpdates, Consent, Credentials, UpdateMode, UpgradePolicy};
 pub use warehouse::{StarRocksWarehouse, StarRocksWarehouseSpec, StarRocksWarehouseStatus, WarehouseTemplate};

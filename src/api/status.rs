@@ -33,6 +33,10 @@ pub struct StarRocksClusterStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 
+    /// Where the cluster stands on the channel that it follows; absent when it follows none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelStatus>,
+
     /// Pod of the frontend that leads; absent during an election.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
@@ -68,6 +72,31 @@ pub struct StarRocksClusterStatus {
     /// The recovery from a snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disaster_recovery_status: Option<DisasterRecoveryStatus>,
+}
+
+/// Where a cluster stands on the channel that it follows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ChannelStatus {
+    /// The channel.
+    #[serde(deserialize_with = "null_is_default")]
+    pub name: String,
+
+    /// Release of the channel that the cluster runs or goes to; it is remembered here and moves forward only.
+    #[serde(deserialize_with = "null_is_default")]
+    pub version: String,
+
+    /// Newest release of the channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+
+    /// Release to which the channel leads from `version`; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<String>,
+
+    /// Why the channel, or the release, should be left, when a catalog says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecation: Option<String>,
 }
 
 /// One aspect of the state, in the shape that all of Kubernetes uses. Times are RFC 3339 text here, since this room keeps no clock.

@@ -140,6 +140,33 @@ fn fields_of_the_two_later_upstream_releases_and_ours_come_back_as_written() {
 }
 
 #[test]
+fn a_catalog_comes_back_as_written_and_its_rule_says_what_is_wrong() {
+    let spec = json!({
+        "package": "starrocks",
+        "channels": [{"name": "ours", "entries": [{"version": "3.5.9", "replaces": "3.5.8", "skips": ["3.5.7"], "skipRange": "<3.5.7"}]}],
+        "deprecations": [{"channel": "old", "message": "leave it"}, {"version": "3.4.10", "message": "leave it"}],
+        "releases": [{
+            "version": "3.5.9", "state": "Recommended", "reason": "r", "overrides": true, "endOfLife": "2027-03-31", "java": 17,
+            "images": {"fe": {"ref": "fe:3.5.9", "digest": "sha256:0"}, "be": {"ref": "be"}, "cn": {"ref": "cn"}},
+            "upgradeFrom": ">=3.4.0 <3.6.0", "downgradeTo": ">=3.4.0",
+            "config": {"removed": [{"component": "fe", "key": "a"}], "renamed": [{"component": "be", "key": "a", "to": "b"}],
+                "mutable": [{"component": "cn", "key": "c"}]},
+            "sql": {"before": ["EnablePipelineEngine"], "after": ["FromTheFuture"]},
+            "knownIssues": [{"id": "1", "match": {"from": "<3.5.0", "runMode": "SharedData"}, "level": "Warn", "text": "t", "url": "u"}],
+            "cves": {"fixed": ["a"], "known": ["b"]},
+        }],
+    });
+    let parsed: StarRocksVersionCatalogSpec = serde_json::from_value(spec.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&parsed).unwrap(), spec);
+    let odd =
+        json!({"package": null, "channels": null, "releases": [{"version": null, "knownIssues": null, "images": {"fe": {"ref": null}}}]});
+    assert!(serde_json::from_value::<StarRocksVersionCatalogSpec>(odd).is_ok());
+    let both = json!({"package": "starrocks", "deprecations": [{"channel": "c", "version": "3.5.9", "message": "m"}]});
+    let error = validate_cel_schema::<StarRocksVersionCatalogSpec>(&both, None).unwrap_err();
+    assert!(format!("{error:?}").contains("and not both"));
+}
+
+#[test]
 fn a_resource_with_an_empty_spec_or_none_parses() {
     assert_eq!(cluster(json!({})).spec, StarRocksClusterSpec::default());
     let bare: StarRocksCluster = serde_json::from_value(json!({"metadata": {"name": "demo"}})).unwrap();
@@ -251,6 +278,8 @@ fn the_rules_on_our_own_fields_say_what_is_wrong() {
     };
     assert_eq!(faults(json!({"version": "3.5.9", "upgradePolicy": {"nodeTimeoutSeconds": 850, "canarySoakSeconds": 0}})), "");
     assert_eq!(faults(json!({"version": "3.5.0-rc01", "starRocksFeSpec": {}})), "");
+    assert_eq!(faults(json!({"channel": "stable-3.5", "upgradePolicy": {"automatic": {"patch": "Off"}}})), "");
+    assert!(faults(json!({"version": "3.5.9", "channel": "stable-3.5"})).contains("cannot both be set"));
     assert!(faults(json!({"version": "3.5"})).contains("full release such as 3.5.9"));
     assert!(faults(json!({"version": "latest"})).contains("full release"));
     assert!(faults(json!({"upgradePolicy": {"nodeTimeoutSeconds": 900}})).contains("repairs a lost backend after 900 seconds"));

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalog::VERSION_PATTERN;
 use super::lenient::null_is_default;
 use super::words::words;
 
@@ -14,6 +15,15 @@ pub struct UpgradePolicy {
     /// changed for the upgrade are kept as saved in `status.operation` until it goes on. Set false to go on. Default false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+
+    /// What a cluster that follows a channel (`spec.channel`) does by itself when the channel leads to another release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<AutomaticUpdates>,
+
+    /// Releases of the channel up to this one, such as 4.0.17, are approved: the cluster goes there although `automatic` says Manual or Off. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("pattern" = VERSION_PATTERN))]
+    pub approved_version: Option<String>,
 
     /// Seconds that the first backend on a new release must stay healthy before the others follow. Default 30.
     /// Longer finds more faults of the release; the upgrade takes that much longer on each hop.
@@ -47,6 +57,37 @@ pub struct UpgradePolicy {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"), length(max = 16))]
     pub consents: Vec<Consent>,
+}
+
+/// What a cluster that follows a channel does by itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct AutomaticUpdates {
+    /// When the channel leads to another patch of the release line that runs. Default Auto.
+    ///
+    /// Auto: the cluster goes there as soon as nothing else is under way.
+    ///
+    /// Manual: the condition UpdateAvailable says so, and the cluster goes there once `approvedVersion` says that it may.
+    ///
+    /// Off: as Manual, but only `status.channel.available` says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<UpdateMode>,
+
+    /// When the channel leads to another release line: the same words. Default Manual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minor: Option<UpdateMode>,
+}
+
+words! {
+    /// What is done when a channel leads to another release.
+    closed UpdateMode {
+        /// The cluster goes there.
+        Auto,
+        /// Users are told.
+        Manual,
+        /// Nothing.
+        Off,
+    }
 }
 
 words! {

@@ -80,7 +80,8 @@ impl Documents {
                 (name, data)
             })
             .collect();
-        let references = References { config_maps, releases: Arc::clone(releases) };
+        let references =
+            References { config_maps, releases: Arc::clone(releases), status: self.resource.status.clone().unwrap_or_default() };
         validate(&self.resource, &references, &Conventions::default()).map_err(|faults| {
             let lines: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
             anyhow::anyhow!("the StarRocksCluster has {} fault(s):\n{}", lines.len(), lines.join("\n"))

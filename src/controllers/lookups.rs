@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::context::{Context, Memories};
 use super::subject::Subject;
+use crate::api::StarRocksClusterStatus;
 use crate::model::cluster::LoginSource;
 use crate::model::{Observed, Silence, SilenceKind};
 use crate::observe::{self, LookupError};
@@ -37,13 +38,14 @@ pub(super) struct Lookups<'a> {
     /// Of the resource, and of the one that it names.
     generations: [i64; 2],
     releases: Arc<Catalog>,
+    status: &'a StarRocksClusterStatus,
 }
 
 impl<'a> Lookups<'a> {
-    /// Lookups of a pass over the resource of these generations.
-    pub(super) fn new(context: &'a Context, subject: &'a Subject, generations: [i64; 2]) -> Self {
+    /// Lookups of a pass over the resource of these generations; `status` is that of the cluster.
+    pub(super) fn new(context: &'a Context, subject: &'a Subject, generations: [i64; 2], status: &'a StarRocksClusterStatus) -> Self {
         let releases = context.catalogs.merged();
-        Self { client: &context.hands.client, memories: &context.memories, subject, generations, releases }
+        Self { client: &context.hands.client, memories: &context.memories, subject, generations, releases, status }
     }
 
     /// The ConfigMaps of the given names.
@@ -58,7 +60,7 @@ impl<'a> Lookups<'a> {
     }
 
     fn found(&self, config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>) -> References {
-        References { config_maps, releases: Arc::clone(&self.releases) }
+        References { config_maps, releases: Arc::clone(&self.releases), status: self.status.clone() }
     }
 
     /// The SQL account.

@@ -74,7 +74,7 @@ async fn serve(
         Ok(host_api) => host_api,
         Err(error) => return wait(context, subject, resource, unusable(format!("{}: {}", error.field, error.error))).await,
     };
-    let lookups = Lookups::new(context, subject, [resource.generation, host.generation]);
+    let lookups = Lookups::new(context, subject, [resource.generation, host.generation], &host.status);
     let mut wanted = validate::wanted_references(host_api);
     wanted.extend(validate::warehouse_references(api));
     let references = lookups.references(&wanted).await?;

@@ -180,6 +180,9 @@ fn tidy(field: &str, parent: Origin, schema: &mut JSONSchemaProps) {
     };
     // Upstream's null is "not given", and the API server drops a null only where the schema does not allow it.
     schema.nullable = None;
+    if let Some(words) = &mut schema.enum_ {
+        words.retain(|word| !word.0.is_null());
+    }
     // Defaults live in code, except the two that upstream's schema has: `replicas`, and a key of a list of ports.
     schema.default = match (field, parent) {
         ("replicas", Origin::Ours) => schema.default.take(),

@@ -31,8 +31,10 @@ pub struct Cluster {
     pub releases: Arc<Catalog>,
     /// Where the data lives.
     pub run_mode: RunMode,
-    /// `spec.version`, when declared.
+    /// `spec.version`, when declared, or what the channel says.
     pub version: Option<Version>,
+    /// The channel that the cluster follows.
+    pub following: Option<Following>,
     /// The frontends; those of its cluster for a warehouse, which does not own them.
     pub frontend: Workload,
     /// The backends, if wanted.
@@ -53,6 +55,25 @@ pub struct Cluster {
     pub conventions: Conventions,
     /// What was accepted and yet deserves a warning.
     pub advice: Vec<Advice>,
+}
+
+/// Where a cluster stands on the channel that it follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Following {
+    /// Name of the channel.
+    pub channel: String,
+    /// The release to run; to be remembered before anything goes there.
+    pub version: Version,
+    /// The channel's newest release.
+    pub head: Option<Version>,
+    /// The release to which the channel leads from `version`.
+    pub available: Option<Version>,
+    /// The same, when somebody has to approve it.
+    pub offer: Option<Version>,
+    /// What keeps the cluster where it is although somebody might think otherwise.
+    pub held: Option<String>,
+    /// Why the channel or the release should be left, as a sentence.
+    pub deprecation: Option<String>,
 }
 
 /// One StatefulSet's worth of processes.

@@ -206,6 +206,13 @@ pub enum WaitingOn {
         /// How many.
         count: u64,
     },
+    /// The channel that the cluster follows does not lead on, or is gone; the release that runs is kept.
+    ChannelHeld {
+        /// Channel.
+        channel: String,
+        /// Why, and the way out.
+        detail: String,
+    },
     /// A backend is moving its tablets away before it leaves.
     Decommissioning {
         /// Pod.

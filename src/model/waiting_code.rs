@@ -47,6 +47,7 @@ impl WaitingOn {
             Self::CheckpointOverdue { .. } => ("SR-2213", "CheckpointOverdue"),
             Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
             Self::SchemaChangesRemembered { .. } => ("SR-2215", "SchemaChangesRemembered"),
+            Self::ChannelHeld { .. } => ("SR-2230", "ChannelHeld"),
             Self::Decommissioning { .. } => ("SR-2301", "Decommissioning"),
             Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
             Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
@@ -107,6 +108,7 @@ impl WaitingOn {
                 | Self::ConfigurationIncompatible { .. }
                 | Self::NodeStalled { .. }
                 | Self::VersionsApart { .. }
+                | Self::ChannelHeld { .. }
                 | Self::StaleVolume { .. }
                 | Self::TemplateHeld { .. }
                 | Self::ScaleInRefused { .. }

@@ -85,6 +85,7 @@ impl fmt::Display for WaitingOn {
                 out,
                 "the frontends still remember {count} schema changes, which the target release cannot read; they forget ended ones by themselves"
             ),
+            Self::ChannelHeld { channel, detail } => write!(out, "channel {channel}: {detail}"),
             Self::Decommissioning { pod, tablets } => write!(out, "{pod} is moving {tablets} tablets to other backends before it leaves"),
             Self::ScaleInRefused { component, detail } => write!(out, "the {component} cannot be scaled in: {detail}"),
             Self::SecondClusterRisk { pod } => write!(

@@ -138,6 +138,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::UpgradeRefused { .. }
         | WaitingOn::VersionUnknown { .. }
         | WaitingOn::VersionsApart { .. }
+        | WaitingOn::ChannelHeld { .. }
         | WaitingOn::ConfigurationIncompatible { .. }
         | WaitingOn::ScaleInRefused { .. }
         | WaitingOn::SecondClusterRisk { .. }

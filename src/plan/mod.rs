@@ -97,6 +97,10 @@ fn refused(cluster: &Cluster, observed: &Observed, violations: &[Violation]) -> 
 fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
     draft.sort_steps();
     refusals::heed(view, &mut draft);
+    // Nothing rests on it: what runs is kept, and everything else goes on.
+    if let Some((following, detail)) = view.cluster.following.as_ref().and_then(|following| Some((following, following.held.clone()?))) {
+        draft.wait(WaitingOn::ChannelHeld { channel: following.channel.clone(), detail });
+    }
     draft.waiting.sort_by_key(|wait| !wait.needs_a_person());
     let status = status::publish(view, frontier, &draft);
     let look_again = Some(draft.look_again(view));

@@ -1,6 +1,7 @@
 //! A world of one cluster for scenarios: Decisions go in, objects, pods and nodes react after plausible delays; never the judge of anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::model::{
     Answer, Cluster, Component, Decision, FrontendSetting, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, Silence, SilenceKind,
     Statement, Step, Timestamp,
 };
-use crate::release::{Image, Line, parse_version};
+use crate::release::{Catalog, Image, Line, parse_version};
 use crate::validate::{References, validate};
 
 /// When every world begins.
@@ -35,6 +36,8 @@ struct Process {
 #[derive(Clone)]
 pub struct World {
     pub spec: Value,
+    /// What is known of releases.
+    pub releases: Arc<Catalog>,
     pub generation: i64,
     pub now: Timestamp,
     pub status: StarRocksClusterStatus,
@@ -87,6 +90,7 @@ impl World {
     pub fn new(spec: Value) -> Self {
         Self {
             spec,
+            releases: Catalog::embedded(),
             generation: 1,
             now: DAWN,
             status: StarRocksClusterStatus::default(),
@@ -141,7 +145,8 @@ impl World {
         let resource = json!({"apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "spec": self.spec,
             "metadata": {"name": "kube", "namespace": "ns", "uid": "cluster-uid", "generation": self.generation}});
         let resource = serde_json::from_value(resource).expect("the resource parses");
-        validate(&resource, &References::default(), &crate::model::cluster::Conventions::default()).expect("the resource is valid")
+        let references = References { releases: Arc::clone(&self.releases), status: self.status.clone(), ..References::default() };
+        validate(&resource, &references, &crate::model::cluster::Conventions::default()).expect("the resource is valid")
     }
 
     /// One pass: decide, check, record the status, act, let five seconds pass.

@@ -120,8 +120,12 @@ impl Direct {
                 (name, data)
             })
             .collect();
-        validate(resource, &References { config_maps, ..References::default() }, &Conventions::default())
-            .map_err(|faults| anyhow::anyhow!(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+        validate(
+            resource,
+            &References { config_maps, status: resource.status.clone().unwrap_or_default(), ..References::default() },
+            &Conventions::default(),
+        )
+        .map_err(|faults| anyhow::anyhow!(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
     }
 
     fn login(&self, namespace: &str, source: &LoginSource) -> Login {

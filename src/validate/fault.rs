@@ -76,6 +76,9 @@ rules! {
     InstallationRoot = "SR-3027", "STARROCKS_ROOT is an absolute path written out";
     WarehouseName = "SR-3028", "the warehouse's name is a name in StarRocks and leaves room for the names derived from it";
     WarehouseParts = "SR-3029", "a warehouse names its cluster and describes its compute nodes";
+    VersionOrChannel = "SR-3040", "a release is asked for by its number or by a channel, not by both";
+    ChannelUnknown = "SR-3041", "the channel of a new cluster exists";
+    ChannelHead = "SR-3042", "the head of a new cluster's channel can be gone to";
     FewFrontends = "SR-3501", "an odd number of frontends, three or more, survives the loss of one";
     MetadataNotLasting = "SR-3502", "metadata of frontends outlives their pods";
     DataNotLasting = "SR-3503", "data of backends outlives their pods";

@@ -45,8 +45,9 @@ pub(super) fn resolve(
     match (written, around.version) {
         (None, Some(version)) => default_image(component, version, around),
         (None, None) => {
-            let way_out = format!("Set spec.version, or {field} to an image such as {}:3.5.9", official_repository(component));
-            findings.fault(Rule::ImageMissing, field, "neither an image nor spec.version is given", way_out);
+            let way_out =
+                format!("Set spec.version or spec.channel, or {field} to an image such as {}:3.5.9", official_repository(component));
+            findings.fault(Rule::ImageMissing, field, "neither an image nor spec.version or spec.channel is given", way_out);
             (image, Claim::Unknown(String::new()))
         }
         (Some(_), None) => {
@@ -94,20 +95,22 @@ fn judged(image: Image, version: Version, field: String, findings: &mut Findings
         Claim::Release(named) => findings.fault(
             Rule::VersionConflict,
             field,
-            format!("spec.version is {version}, and the image {image} is release {named}"),
-            format!("Change one of the two, or write the image without a tag ({}) so that it follows spec.version", image.repository),
+            format!("the cluster is to run {version}, and the image {image} is release {named}"),
+            format!("Change one of the two, or write the image without a tag ({}) so that it follows", image.repository),
         ),
         Claim::Candidate { .. } | Claim::Floating(_) | Claim::Branch(_) => findings.fault(
             Rule::VersionConflict,
             field,
-            format!("spec.version is {version}, and the image {image} may be any build"),
-            format!("Write the image without a tag ({}) so that it follows spec.version, or take spec.version away", image.repository),
+            format!("the cluster is to run {version}, and the image {image} may be any build"),
+            format!("Write the image without a tag ({}) so that it follows, or take spec.version or spec.channel away", image.repository),
         ),
         Claim::Digest(_) | Claim::Unknown(_) => {
             findings.advise(
                 Rule::UnprovenImage,
                 field,
-                format!("the release of {image} cannot be read from its name; spec.version ({version}) is believed until the nodes report theirs"),
+                format!(
+                    "the release of {image} cannot be read from its name; that it is {version} is believed until the nodes report theirs"
+                ),
             );
             return (image, Claim::Release(version));
         }

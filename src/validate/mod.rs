@@ -6,6 +6,7 @@
 //! keep showing the phase `running` for it, as before.
 
 mod catalog;
+mod channel;
 mod conf;
 mod containers;
 mod fault;
@@ -41,6 +42,7 @@ use crate::model::cluster::{Cluster, Conventions, Ports, Proxy, RunMode, Workloa
 pub fn validate(resource: &StarRocksCluster, references: &References, conventions: &Conventions) -> Result<Cluster, Vec<FieldFault>> {
     let StarRocksClusterSpec {
         version,
+        channel,
         upgrade_policy,
         credentials,
         service_account,
@@ -57,7 +59,13 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
     if given(service_account).is_some() {
         findings.advise(Rule::IgnoredField, "spec.serviceAccount", "was never read; set serviceAccount of a component");
     }
-    let version = image::declared_version(given(version), &mut findings);
+    if given(version).is_some() && given(channel).is_some() {
+        let way_out = "Take one of the two away";
+        findings.fault(Rule::VersionOrChannel, "spec.channel", "spec.version and spec.channel both say which release to run", way_out);
+    }
+    let following = channel::follow(given(channel), upgrade_policy.as_ref(), references, &mut findings);
+    let declared = image::declared_version(given(version), &mut findings);
+    let version = declared.or(following.as_ref().map(|following| following.version));
     let around = Surroundings { cluster: &name, version, references, conventions };
     let frontend = frontend(&resource.spec, &around, &mut findings);
     let backend = star_rocks_be_spec.as_ref().map(|spec| backend(spec, &around, &mut findings));
@@ -90,6 +98,7 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         generation: resource.metadata.generation.unwrap_or_default(),
         run_mode,
         version,
+        following,
         frontend,
         backend,
         compute_node,

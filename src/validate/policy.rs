@@ -14,7 +14,9 @@ const NODE_TIMEOUT_SECONDS: i32 = 600;
 /// Reads `upgradePolicy`.
 pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -> Policy {
     let absent = UpgradePolicy::default();
-    let UpgradePolicy { paused, canary_soak_seconds, node_timeout_seconds, consents } = written.unwrap_or(&absent);
+    // What a channel may do by itself is read with the channel.
+    let UpgradePolicy { paused, automatic: _, approved_version: _, canary_soak_seconds, node_timeout_seconds, consents } =
+        written.unwrap_or(&absent);
     for (index, consent) in consents.iter().enumerate() {
         if let Consent::Other(word) = consent {
             findings.fault(

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::conf::{self, ConfSource};
 use super::section::root_of;
-use crate::api::{ComponentSpec, StarRocksCluster, StarRocksClusterSpec};
+use crate::api::{ComponentSpec, StarRocksCluster, StarRocksClusterSpec, StarRocksClusterStatus};
 use crate::model::Component;
 use crate::model::cluster::given;
 use crate::release::Catalog;
 
 /// What was found when the references of a resource were looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct References {
     /// ConfigMaps by name with their data; `None` for one that was looked up and does not exist. A ConfigMap that is not
     /// listed was not looked up (as in admission, or without a cluster): the default configuration is assumed and an advice
@@ -19,11 +19,13 @@ pub struct References {
     pub config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
     /// What is known of releases.
     pub releases: Arc<Catalog>,
+    /// What the resource's status remembers: where a cluster stands on its channel.
+    pub status: StarRocksClusterStatus,
 }
 
 impl Default for References {
     fn default() -> Self {
-        Self { config_maps: BTreeMap::new(), releases: Catalog::embedded() }
+        Self { config_maps: BTreeMap::new(), releases: Catalog::embedded(), status: StarRocksClusterStatus::default() }
     }
 }
 

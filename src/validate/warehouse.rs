@@ -51,6 +51,7 @@ pub fn leaving_warehouse(resource: &StarRocksWarehouse, cluster: &Cluster) -> Cl
         warehouse: Some(Warehouse { name, cluster: cluster.name.clone() }),
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
+        following: None,
         backend: None,
         compute_node: None,
         proxy: None,

@@ -4,9 +4,9 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use starrocks_operator::generate::{crds, rbac};
-use starrocks_operator::sim::crash::{SUBJECT, resource};
+use starrocks_operator::sim::crash::{self, SUBJECT, resource};
 use starrocks_operator::sim::embedded::Embedded;
-use starrocks_operator::sim::kube::Rules;
+use starrocks_operator::sim::kube::{ApiError, Rules, Verdict};
 
 use crate::harness::{self, apply, change, pass, play, risen, stage, until};
 
@@ -150,5 +150,96 @@ fn the_kind_may_be_missing_and_an_operator_of_some_namespaces_never_asks_for_it(
         operator.stop().await;
         assert_eq!(embedded.ledger.refused(), Vec::<String>::new());
         assert!(!embedded.ledger.tally().reads.keys().any(|what| what.contains("catalog")));
+    });
+}
+
+/// A catalog whose channel `ours` has this head, reached from every patch before it.
+fn channel(head: &str) -> Value {
+    let line = head.rsplit_once('.').expect("a release").0;
+    let entry = json!({"version": head, "skipRange": format!(">={line}.0 <{head}")});
+    catalog("mine", json!({"channels": [{"name": "ours", "entries": [entry]}]}))
+}
+
+/// The subject on channel `ours`.
+fn following() -> Value {
+    let mut resource = resource("3.5.8", [3, 3, 0]);
+    resource["spec"].as_object_mut().expect("a spec").remove("version");
+    resource["spec"]["channel"] = json!("ours");
+    resource
+}
+
+fn version(embedded: &Embedded) -> Option<String> {
+    harness::status(embedded).version
+}
+
+#[test]
+fn a_cluster_goes_where_its_channel_leads_and_stays_when_the_catalog_breaks() {
+    play(async {
+        let mut embedded = stage(1).await;
+        embedded.start_operator();
+        embedded.apply(&following()).await.expect("accepted");
+        until("it says that there is no such channel", 60, || {
+            harness::status(&embedded).reason.is_some_and(|reason| reason.contains("SR-3041"))
+        })
+        .await;
+        embedded.apply(&channel("3.5.8")).await.expect("accepted");
+        until("it comes up at the head", 900, || version(&embedded).as_deref() == Some("3.5.8")).await;
+        crash::settle(&embedded, SUBJECT, 1).await.expect("it comes to rest");
+
+        embedded.apply(&channel("3.5.9")).await.expect("accepted");
+        until("it follows", 1_800, || version(&embedded).as_deref() == Some("3.5.9")).await;
+        crash::settle(&embedded, SUBJECT, 1).await.expect("it comes to rest");
+        let told = harness::status(&embedded).channel.expect("it follows a channel");
+        assert_eq!(
+            (told.name.as_str(), told.version.as_str(), told.head.as_deref(), told.available),
+            ("ours", "3.5.9", Some("3.5.9"), None)
+        );
+
+        let restarts = embedded.ledger.tally().writes.get("delete pods").copied();
+        embedded.apply(&channel("3.5.77")).await.expect("accepted");
+        judged(&embedded, "mine", false).await;
+        until("it says that the channel is gone", 60, || blocked(&embedded).iter().any(|words| words.contains("no channel ours"))).await;
+        let status = harness::status(&embedded);
+        let ready = status.conditions.iter().find(|condition| condition.condition_type == "Ready").expect("it is told");
+        assert_eq!((ready.status.as_str(), status.version.as_deref()), ("True", Some("3.5.9")));
+        // An older head leads nowhere: a channel never goes back.
+        embedded.apply(&channel("3.5.8")).await.expect("accepted");
+        judged(&embedded, "mine", true).await;
+        pass(300).await;
+        assert_eq!(embedded.ledger.tally().writes.get("delete pods").copied(), restarts);
+        assert_eq!(version(&embedded).as_deref(), Some("3.5.9"));
+        assert_eq!(embedded.ledger.refused(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn an_operator_that_starts_reads_the_catalogs_before_it_moves_anything() {
+    play(async {
+        let mut embedded = stage(1).await;
+        embedded.start_operator();
+        // The operator's own channel of this name leads to a newer release.
+        let pinned = catalog("pin", json!({"channels": [{"name": "stable-3.5", "entries": [{"version": "3.5.8"}]}]}));
+        embedded.apply(&pinned).await.expect("accepted");
+        judged(&embedded, "pin", true).await;
+        let mut resource = following();
+        resource["spec"]["channel"] = json!("stable-3.5");
+        apply(&embedded, &resource).await;
+        assert_eq!(version(&embedded).as_deref(), Some("3.5.8"));
+        for obstructed in [false, true] {
+            embedded.lose_operator();
+            if obstructed {
+                let refusal = Verdict::Refuse(ApiError::forbidden("starrocks.com", "starrocksversioncatalogs", "", "no such right"));
+                embedded
+                    .ledger
+                    .obstruct(Some(Box::new(move |request| (request.resource == "starrocksversioncatalogs").then(|| refusal.clone()))));
+            }
+            embedded.start_operator();
+            pass(300).await;
+            assert_eq!(harness::status(&embedded).channel.expect("it follows").version, "3.5.8");
+            assert_eq!(blocked(&embedded).iter().any(|words| words.contains("could not be read")), obstructed);
+        }
+        embedded.ledger.obstruct(None);
+        delete(&embedded, "pin").await;
+        until("it follows the operator's own channel", 1_800, || version(&embedded).as_deref() == Some("3.5.20")).await;
     });
 }

@@ -5,6 +5,7 @@ use super::super::versions::is_versioned;
 use super::super::view::View;
 use super::components::{self, FAILED, RECONCILING, RUNNING};
 use crate::api::{Condition, OperationKind, StarRocksClusterStatus};
+use crate::model::cluster::Following;
 use crate::model::{Component, LiveObject, Object, Step, Timestamp, WaitingOn};
 
 /// Code of `WaitingOn::RequestRefused`.
@@ -49,10 +50,32 @@ pub(super) fn judge(view: &View<'_>, draft: &Draft, status: &mut StarRocksCluste
         upgrading(draft),
         degraded(draft),
     ];
+    let aspects = aspects.into_iter().chain(view.cluster.following.as_ref().map(update_available));
     status.phase = phase(ready, stalled).to_owned();
     status.reason = if ready { None } else { Some(message) };
-    status.conditions =
-        aspects.into_iter().map(|aspect| condition(aspect, view.cluster.generation, view.now(), &view.observed.status)).collect();
+    status.conditions = aspects.map(|aspect| condition(aspect, view.cluster.generation, view.now(), &view.observed.status)).collect();
+}
+
+/// What the channel has to offer to somebody who approves it.
+fn update_available(following: &Following) -> Aspect {
+    let Following { channel, version, offer, deprecation, .. } = following;
+    let (reason, offered) = match offer {
+        Some(offer) => {
+            let (reason, field) = if offer.line() == version.line() { ("PatchAvailable", "patch") } else { ("LineAvailable", "minor") };
+            let way = format!(
+                "channel {channel} leads from {version} to {offer}. Set spec.upgradePolicy.approvedVersion to {offer} to go there, or \
+                 spec.upgradePolicy.automatic.{field} to Auto"
+            );
+            (reason, Some(way))
+        }
+        None => ("NothingToApprove", None),
+    };
+    Aspect {
+        name: "UpdateAvailable",
+        holds: offer.is_some(),
+        reason: reason.to_owned(),
+        message: offered.into_iter().chain(deprecation.clone()).collect::<Vec<_>>().join(". "),
+    }
 }
 
 /// The conditions of a resource that waits for something outside itself, with nothing of its own known.
@@ -96,7 +119,7 @@ const fn phase(ready: bool, stalled: Option<&WaitingOn>) -> &'static str {
 
 /// Whether a wait keeps the cluster from being as it should be.
 const fn hinders(wait: &WaitingOn) -> bool {
-    !matches!(wait, WaitingOn::TemplateHeld { .. })
+    !matches!(wait, WaitingOn::TemplateHeld { .. } | WaitingOn::ChannelHeld { .. })
 }
 
 /// Whether a step must have succeeded before anyone can say that all is done: it takes something away, gives a controller work, or brings

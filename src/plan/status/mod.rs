@@ -11,7 +11,8 @@ use super::draft::Draft;
 use super::upgrade;
 use super::versions::{self, Frontier};
 use super::view::View;
-use crate::api::{Blocked, Operation, StarRocksClusterStatus};
+use crate::api::{Blocked, ChannelStatus, Operation, StarRocksClusterStatus};
+use crate::model::cluster::Following;
 use crate::model::{Component, Step, Timestamp, WaitingOn};
 
 /// Builds the status to publish.
@@ -20,6 +21,7 @@ pub(super) fn publish(view: &View<'_>, frontier: &Frontier, draft: &Draft) -> St
     let mut status = StarRocksClusterStatus {
         observed_generation: Some(view.cluster.generation),
         version: version(frontier, former),
+        channel: view.cluster.following.as_ref().map(channel),
         leader: view.leader().map(|leader| leader.name.clone()),
         operation: draft.operation.clone().map(|operation| told(view, operation, draft)),
         blocked: blocked(&draft.waiting, &former.blocked, view.now()),
@@ -33,6 +35,16 @@ pub(super) fn publish(view: &View<'_>, frontier: &Frontier, draft: &Draft) -> St
     };
     conditions::judge(view, draft, &mut status);
     status
+}
+
+fn channel(following: &Following) -> ChannelStatus {
+    ChannelStatus {
+        name: following.channel.clone(),
+        version: following.version.to_string(),
+        head: following.head.as_ref().map(ToString::to_string),
+        available: following.available.as_ref().map(ToString::to_string),
+        deprecation: following.deprecation.clone(),
+    }
 }
 
 /// The release all nodes run. What was not answered in this pass is as it was.

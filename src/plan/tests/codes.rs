@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::testing::{World, spec};
 use super::super::{Violation, plan, refused};
+use super::channels;
 use super::recovery::recovering;
 use super::warehouses::{Stage, without_cluster};
 use crate::model::WaitingOn;
@@ -134,7 +135,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 15] = [
+const UPGRADES: [Scene; 16] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -180,6 +181,11 @@ const UPGRADES: [Scene; 15] = [
         let mut world = asked();
         world.routine_loads.insert("clicks".to_owned(), RoutineLoadState::Active);
         on_its_way("SR-2214", world)
+    }),
+    ("SR-2230", || {
+        let mut world = World::risen(channels::spec("stable-3.5"));
+        world.edit(|spec| spec["channel"] = json!("gone"));
+        plan(&world.cluster(), &world.observe())
     }),
     ("SR-2215", || {
         let mut world = World::risen(spec("3.3.13", 3, 2, 0));

@@ -7,7 +7,7 @@ use super::super::table::{PATCH_MAX, ReleaseTable};
 use super::super::version::{Line, Version};
 use super::defaults::default_source;
 use super::fault::{CatalogFault, FaultKind};
-use super::source::{CatalogSource, Deprecated, Release, State};
+use super::source::{CatalogSource, Deprecated, Deprecation, Release, State};
 use super::{Catalog, Channel};
 
 /// Name of the catalog that this build ships, which no resource can have.
@@ -33,7 +33,7 @@ impl Catalog {
         let shipped = default_source(table);
         let all = || std::iter::once((SHIPPED, &shipped)).chain(sources.iter().copied());
         let mut catalog = Self {
-            table: merged_table(table, &all().map(|(name, source)| (name, &source.releases)).collect::<Vec<_>>()),
+            table: merged_table(table, &all().collect::<Vec<_>>()),
             channels: BTreeMap::new(),
             deprecations: BTreeMap::new(),
             images: BTreeMap::new(),
@@ -153,16 +153,22 @@ fn faults_in(catalog: &Catalog, source: &CatalogSource) -> Vec<CatalogFault> {
 }
 
 /// The table with everything that catalogs say about releases.
-fn merged_table(table: &ReleaseTable, sources: &[(&str, &Vec<Release>)]) -> ReleaseTable {
+fn merged_table(table: &ReleaseTable, sources: &[(&str, &CatalogSource)]) -> ReleaseTable {
     let mut merged = table.clone();
     let origin = |name: &str| format!("StarRocksVersionCatalog {name}");
     let mut listed: BTreeMap<Line, BTreeSet<Version>> = BTreeMap::new();
-    for (name, releases) in sources {
-        for release in *releases {
+    for (name, source) in sources {
+        for release in &source.releases {
             listed.entry(release.version.line()).or_default().insert(release.version);
             // That a release is withdrawn which the table has as withdrawn is nothing new.
             if release.state != State::Withdrawn || table.known_bad(&release.version).is_none() {
                 merged.lore.add(release, &origin(name));
+            }
+        }
+        for Deprecation { of, message } in &source.deprecations {
+            if let Deprecated::Release(version) = of {
+                let deprecated = Release { reason: Some(message.clone()), ..Release::new(*version, State::Deprecated) };
+                merged.lore.add(&deprecated, &origin(name));
             }
         }
     }
@@ -174,8 +180,8 @@ fn merged_table(table: &ReleaseTable, sources: &[(&str, &Vec<Release>)]) -> Rele
 }
 
 /// Who is withdrawn: whoever a catalog withdraws, and whoever the table does unless a catalog overrides it.
-fn judge(merged: &mut ReleaseTable, sources: &[(&str, &Vec<Release>)], origin: &dyn Fn(&str) -> String) {
-    let all = || sources.iter().flat_map(|(name, releases)| releases.iter().map(move |release| (*name, release)));
+fn judge(merged: &mut ReleaseTable, sources: &[(&str, &CatalogSource)], origin: &dyn Fn(&str) -> String) {
+    let all = || sources.iter().flat_map(|(name, source)| source.releases.iter().map(move |release| (*name, release)));
     let by_users = all().filter(|(name, release)| *name != SHIPPED && release.state == State::Withdrawn);
     let withdrawn: BTreeSet<Version> = by_users.map(|(_, release)| release.version).collect();
     let lifted: BTreeSet<Version> = all()
