@@ -8,7 +8,7 @@ use crate::api::{AutomaticUpdates, OperationKind, StarRocksClusterStatus, Update
 use crate::model::cluster::{Following, given};
 use crate::release::{Catalog, Deprecated, State, Version};
 
-const FIELD: &str = "spec.channel";
+pub(super) const FIELD: &str = "spec.channel";
 
 /// What of a channel's releases may be taken.
 struct Leave {

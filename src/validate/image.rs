@@ -55,7 +55,7 @@ pub(super) fn resolve(
             (image, claim)
         }
         (Some(_), Some(version)) if image.tag.is_none() && image.digest.is_none() => tagged(image.repository, version),
-        (Some(_), Some(version)) => judged(image, version, field, findings),
+        (Some(_), Some(version)) => judged(image, version, around.declared_by, field, findings),
     }
 }
 
@@ -88,21 +88,21 @@ fn tagged(repository: String, version: Version) -> (Image, Claim) {
     (Image { repository, tag: Some(version.to_string()), digest: None }, Claim::Release(version))
 }
 
-fn judged(image: Image, version: Version, field: String, findings: &mut Findings) -> (Image, Claim) {
+fn judged(image: Image, version: Version, declared_by: &str, field: String, findings: &mut Findings) -> (Image, Claim) {
     let claim = image.claim();
     match &claim {
         Claim::Release(named) if *named == version => {}
         Claim::Release(named) => findings.fault(
             Rule::VersionConflict,
             field,
-            format!("the cluster is to run {version}, and the image {image} is release {named}"),
-            format!("Change one of the two, or write the image without a tag ({}) so that it follows", image.repository),
+            format!("{declared_by} says {version}, and the image {image} is release {named}"),
+            format!("Change one of the two, or write the image without a tag ({}) so that it follows {declared_by}", image.repository),
         ),
         Claim::Candidate { .. } | Claim::Floating(_) | Claim::Branch(_) => findings.fault(
             Rule::VersionConflict,
             field,
-            format!("the cluster is to run {version}, and the image {image} may be any build"),
-            format!("Write the image without a tag ({}) so that it follows, or take spec.version or spec.channel away", image.repository),
+            format!("{declared_by} says {version}, and the image {image} may be any build"),
+            format!("Write the image without a tag ({}) so that it follows {declared_by}, or take that away", image.repository),
         ),
         Claim::Digest(_) | Claim::Unknown(_) => {
             findings.advise(
@@ -128,7 +128,8 @@ mod tests {
         let mut findings = Findings::default();
         let version = declared_version(version, &mut findings);
         let (references, conventions) = (References::default(), Conventions::default());
-        let around = Surroundings { cluster: "c", version, references: &references, conventions: &conventions };
+        let around =
+            Surroundings { cluster: "c", version, declared_by: "spec.version", references: &references, conventions: &conventions };
         let (image, claim) = resolve(Component::Backend, written, &around, "spec.starRocksBeSpec", &mut findings);
         let advice = findings.verdict().map_err(|faults| faults.iter().map(|fault| fault.code).collect::<Vec<_>>())?;
         Ok((image.to_string(), claim, advice.len()))

@@ -66,7 +66,8 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
     let following = channel::follow(given(channel), upgrade_policy.as_ref(), references, &mut findings);
     let declared = image::declared_version(given(version), &mut findings);
     let version = declared.or(following.as_ref().map(|following| following.version));
-    let around = Surroundings { cluster: &name, version, references, conventions };
+    let declared_by = if declared.is_none() && following.is_some() { channel::FIELD } else { "spec.version" };
+    let around = Surroundings { cluster: &name, version, declared_by, references, conventions };
     let frontend = frontend(&resource.spec, &around, &mut findings);
     let backend = star_rocks_be_spec.as_ref().map(|spec| backend(spec, &around, &mut findings));
     let compute_node = star_rocks_cn_spec.as_ref().map(|spec| compute_node(spec, &around, &mut findings));

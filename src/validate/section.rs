@@ -37,6 +37,8 @@ pub(super) struct Surroundings<'a> {
     /// Name of the cluster.
     pub cluster: &'a str,
     pub version: Option<Version>,
+    /// The field that says so: `spec.version` or `spec.channel`.
+    pub declared_by: &'static str,
     pub references: &'a References,
     pub conventions: &'a Conventions,
 }

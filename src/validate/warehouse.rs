@@ -28,8 +28,9 @@ pub fn warehouse(
 ) -> Result<Cluster, Vec<FieldFault>> {
     let mut findings = Findings::default();
     check_identity(resource, &mut findings);
+    let declared_by = if cluster.following.is_some() { "spec.channel of the cluster" } else { "spec.version of the cluster" };
     let fleet = fleet_name(resource.metadata.name.as_deref().unwrap_or_default());
-    let around = Surroundings { cluster: &fleet, version: cluster.version, references, conventions };
+    let around = Surroundings { cluster: &fleet, version: cluster.version, declared_by, references, conventions };
     let workload = resource.spec.template.as_ref().map(|template| compute_nodes(template, &around, &mut findings));
     let advice = findings.verdict()?;
     Ok(Cluster { compute_node: workload, advice, conventions: conventions.clone(), ..leaving_warehouse(resource, cluster) })
