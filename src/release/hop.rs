@@ -140,6 +140,10 @@ impl ReleaseTable {
             }
         }
         let Some((minimum, limit)) = too_old else { return Ok(()) };
+        // Nobody is sent to a release that is bad itself.
+        let newest = self.line(minimum.line()).map_or(minimum.patch, |facts| facts.newest.patch);
+        let mut from_there = (minimum.patch..=newest).map(|patch| minimum.line().patch(patch));
+        let minimum = from_there.find(|patch| self.known_bad(patch).is_none()).unwrap_or(minimum);
         let (reason, source) = (limit.text.as_str().into(), limit.source.as_str().into());
         Err(match Direction::between(from, to) {
             Direction::Downgrade => Refusal::DowngradeTargetTooOld { from, to, minimum, reason, source },

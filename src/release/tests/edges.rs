@@ -35,6 +35,13 @@ fn the_old_lines_lead_one_by_one_to_2_5_and_only_2_5_leads_to_3_0() {
 }
 
 #[test]
+fn a_2_5_that_cannot_make_an_image_is_patched_before_it_is_left() {
+    assert_eq!(stops("2.5.2", "3.0.9"), "2.5.2 -> 2.5.22 -> 3.0.9");
+    assert_eq!(stops("2.5.3", "3.0.9"), "2.5.3 -> 3.0.9");
+    assert!(matches!(ReleaseTable::embedded().hop(&v("2.5.2"), &v("3.0.9")), Err(Refusal::StartTooOld { .. })));
+}
+
+#[test]
 fn only_2_4_is_the_way_back_from_2_5() {
     assert_eq!(stops("2.5.0", "2.4.5"), "2.5.0 -> 2.4.5");
     assert!(matches!(refusal("2.5.0", "2.3.18"), Refusal::DowngradeEdgeMissing { .. }));
@@ -117,6 +124,16 @@ fn a_long_way_back_is_refused_where_one_of_its_hops_is() {
     let refusal = refusal("3.4.10", "3.2.7");
     assert!(matches!(&refusal, Refusal::DowngradeTargetTooOld { from, .. } if from.line().to_string() == "3.3"), "{refusal}");
     assert_eq!(stops("4.1.7", "3.2.16"), "4.1.7 -> 4.0.17 -> 3.5.20 -> 3.4.10 -> 3.3.22 -> 3.2.16");
+}
+
+#[test]
+fn the_frontends_of_3_4_0_are_kept_from_the_metadata_of_3_3_9() {
+    for start in ["3.3.9", "3.3.22"] {
+        let refusal = refusal(start, "3.4.0");
+        assert!(matches!(&refusal, Refusal::UpgradeTargetTooOld { minimum, .. } if *minimum == v("3.4.2")), "{refusal}");
+    }
+    assert_eq!(stops("3.3.8", "3.4.0"), "3.3.8 -> 3.4.0");
+    assert_eq!(stops("3.2.16", "3.4.0"), "3.2.16 -> 3.3.8 -> 3.4.0");
 }
 
 #[test]
