@@ -1,7 +1,8 @@
 # Verbs of the project. Everything here works on a fresh machine with Rust and the package registries.
 CARGO ?= cargo
+SEEDS ?= 10000
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,13 +25,20 @@ generate: ## Fail if a generated file differs from what the code says
 
 bless: ## Rewrite every generated file and snapshot
 	$(CARGO) run --quiet -- generate --write
+	$(CARGO) run --quiet --config profile.dev.opt-level=1 -- simulate --edges tests/scenarios/edges --write
 	INSTA_UPDATE=always $(CARGO) test
 
 demo: ## Create a cluster and upgrade it on the embedded Kubernetes
 	$(CARGO) run -- demo
 
-simulate: ## 1,000 seeded runs with faults
-	$(CARGO) run --config profile.dev.opt-level=1 -- simulate --seeds 1000
+simulate: ## SEEDS (10,000) seeded runs with faults
+	$(CARGO) run --config profile.dev.opt-level=1 -- simulate --seeds $(SEEDS)
+
+edges: ## Every pair of lines and every exception of the edge table, planned and done
+	$(CARGO) run --config profile.dev.opt-level=1 -- simulate --edges tests/scenarios/edges
+
+critical-path: ## Wall time of upgrades against the restarts and waits that nobody could save
+	$(CARGO) run --config profile.dev.opt-level=1 -- simulate --critical-path
 
 e2e: ## The operator against a real and the embedded control plane with simulated nodes; needs Go the first time
 	tests/e2e/run

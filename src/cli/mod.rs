@@ -16,8 +16,10 @@ mod catalogs;
 mod control_plane;
 mod crash_points;
 mod crds;
+mod critical_path;
 mod demo;
 mod documents;
+mod edges;
 mod generate;
 #[cfg(feature = "e2e")]
 mod nodes;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -11,6 +12,8 @@ use clap::Args;
 
 use super::Outcome;
 use super::crash_points::{self, Options};
+use super::critical_path;
+use super::edges;
 use crate::clock::Stopwatch;
 use crate::sim::simulation::{self, Trace, play, shorten};
 use crate::sim::story::Story;
@@ -44,6 +47,16 @@ pub(super) struct Arguments {
     /// With --crash-points: go on to the end in every N-th play, in the others until the world is again as it was without a mishap
     #[arg(long, value_name = "N", default_value = "10", requires = "crash_points")]
     whole: NonZeroUsize,
+    /// Instead of seeds: measure upgrades on the wire and hold their wall time against the critical path, the restarts and waits that nobody could save;
+    /// with --trace every second in which nothing was under way is told
+    #[arg(long, conflicts_with_all = ["seeds", "first", "seed", "crash_points"])]
+    critical_path: bool,
+    /// Instead of seeds: play every scenario of the edge table in this folder and compare what the release table plans and the operator does
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["seeds", "first", "seed", "trace", "crash_points", "critical_path"])]
+    edges: Option<PathBuf>,
+    /// With --edges: write what is planned and done into the pages, for review
+    #[arg(long, requires = "edges")]
+    write: bool,
     /// Play on this many threads; a thread for each processor unless given
     #[arg(long)]
     threads: Option<NonZeroUsize>,
@@ -69,7 +82,14 @@ struct Sum {
 
 pub(super) fn simulate(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    if arguments.critical_path {
+        let threads = arguments.threads.unwrap_or_else(processors);
+        return critical_path::measure(&critical_path::Options { threads, stack: STACK_BYTES, gaps: arguments.trace });
+    }
     let threads = if arguments.trace { NonZeroUsize::MIN } else { arguments.threads.unwrap_or_else(processors) };
+    if let Some(folder) = &arguments.edges {
+        return edges::play(&edges::Options { folder, write: arguments.write, threads, stack: STACK_BYTES });
+    }
     if arguments.crash_points {
         let Arguments { whole, keep_going, .. } = *arguments;
         return crash_points::play(&Options { threads, whole, keep_going, stack: STACK_BYTES });

@@ -90,7 +90,7 @@ impl Draft {
         let statement = self.steps.iter().any(|step| matches!(step, Step::Execute { .. }));
         let soonest = self.waiting.iter().map(|wait| patience(wait, view)).min();
         match (soonest, statement) {
-            (_, true) => Duration::from_secs(2),
+            (_, true) => Duration::from_secs(1),
             (Some(soonest), false) => soonest,
             (None, false) if self.operation.is_some() => Duration::from_secs(2),
             (None, false) => AT_REST,
@@ -105,13 +105,14 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
     }
     Duration::from_secs(match wait {
         WaitingOn::LeaderElection | WaitingOn::SettingsNotInForce { .. } | WaitingOn::AnswerPending { .. } => 2,
-        WaitingOn::FrontendsSilent { .. }
-        | WaitingOn::NodeNotRegistered { .. }
-        | WaitingOn::NodeNotAlive { .. }
+        // A heartbeat, a tablet report: what every node of a roll waits for, and nobody but SQL tells.
+        WaitingOn::NodeNotAlive { .. }
         | WaitingOn::VersionNotReported { .. }
         | WaitingOn::TabletsNotReported { .. }
+        | WaitingOn::JournalLag { .. } => 3,
+        WaitingOn::FrontendsSilent { .. }
+        | WaitingOn::NodeNotRegistered { .. }
         | WaitingOn::ReplicasUnhealthy { .. }
-        | WaitingOn::JournalLag { .. }
         | WaitingOn::QuorumAtRisk { .. }
         | WaitingOn::ImageNotSynced { .. }
         | WaitingOn::RoutineLoadsPaused { .. }

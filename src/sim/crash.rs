@@ -139,7 +139,7 @@ impl Props {
         Ok(Rehearsal { namespace, name, generation, end, points, marks: Arc::new(marks), tally, lasted, world: Kept::new(world) })
     }
 
-    fn stage(&self, world: World) -> Embedded {
+    pub(super) fn stage(&self, world: World) -> Embedded {
         Embedded::within(world, Rules::cluster_wide(self.rules.clone()))
     }
 }

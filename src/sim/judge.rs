@@ -18,6 +18,7 @@ use crate::release::Version;
 const UNKNOWABLE: Duration = Duration::from_secs(30);
 
 /// The judge of one run.
+#[derive(Clone)]
 pub(super) struct Judge {
     namespace: &'static str,
     /// Pods that the operator deleted and that do not serve again: kind of node, and UID of the deleted one.

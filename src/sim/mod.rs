@@ -4,7 +4,9 @@
 pub mod bed;
 pub mod cluster;
 pub mod crash;
+pub mod critical_path;
 pub mod direct;
+pub mod edges;
 pub mod embedded;
 mod end_state;
 mod faults;
@@ -19,4 +21,5 @@ pub mod starrocks;
 pub mod story;
 pub mod tally;
 pub mod voice;
+pub mod walk;
 pub mod world;

@@ -11,6 +11,7 @@ use super::direct::{Direct, Pass, has_news};
 use super::judge::{Judge, Wish};
 use super::story::{Declares, Happening, Story, When};
 use super::tally::Tally;
+use super::walk::Act;
 use super::world::World;
 use crate::api::{OperationPhase, StarRocksClusterStatus};
 use crate::model::Timestamp;
@@ -91,7 +92,11 @@ pub(super) struct Run {
     pub(super) edits: BTreeMap<Timestamp, Vec<Value>>,
     /// Acts after which the operator dies in its next decision.
     pub(super) cut: Option<usize>,
-    judge: Judge,
+    pub(super) judge: Judge,
+    /// Statements and restarts that the operator ordered, in order.
+    pub(super) acts: Vec<Act>,
+    /// When it last wrote or did something, repeated statements aside.
+    pub(super) acted: Timestamp,
     passes: u64,
     trace: Trace,
     kept: Vec<String>,
@@ -104,9 +109,15 @@ pub(super) struct Run {
 }
 
 impl Run {
-    fn new(story: &Story, trace: Trace) -> Self {
+    pub(super) fn new(story: &Story, trace: Trace) -> Self {
+        Self::within(World::new(story.seed), Judge::new(NAMESPACE), story, trace)
+    }
+
+    /// Goes on in a world, such as a copy of another run's, with a new operator.
+    pub(super) fn within(world: World, judge: Judge, story: &Story, trace: Trace) -> Self {
         Self {
-            direct: Direct::new(Arc::new(Mutex::new(World::new(story.seed)))),
+            acted: world.now(),
+            direct: Direct::new(Arc::new(Mutex::new(world))),
             story: story.clone(),
             tally: Tally::default(),
             wish: Wish {
@@ -117,7 +128,8 @@ impl Run {
             operator_down: None,
             edits: BTreeMap::new(),
             cut: None,
-            judge: Judge::new(NAMESPACE),
+            judge,
+            acts: Vec::new(),
             passes: 0,
             trace,
             kept: Vec::new(),
@@ -136,7 +148,7 @@ impl Run {
         self.rest().await.context("at rest")
     }
 
-    async fn create(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn create(&mut self) -> anyhow::Result<()> {
         {
             let mut world = self.direct.world();
             world.store.create(definition(), "simulate").map_err(|error| anyhow::anyhow!("{}", error.message))?;
@@ -194,7 +206,7 @@ impl Run {
     }
 
     /// Lets time pass until the operator has a reason to look, and lets it look; or until `until`.
-    async fn beat(&mut self, begin: Timestamp, limit: Duration, until: Option<Timestamp>) -> anyhow::Result<()> {
+    pub(super) async fn beat(&mut self, begin: Timestamp, limit: Duration, until: Option<Timestamp>) -> anyhow::Result<()> {
         let now = self.pass_time(begin + limit + DEBOUNCE, until);
         if now.since(begin) > limit {
             bail!("not done after {} s; {}", limit.as_secs(), self.standing());
@@ -250,6 +262,11 @@ impl Run {
         }
         self.judge.judge(&truth, &pass, majority, now)?;
         let acted = pass.status_written || pass.executed > 0;
+        // A statement alone is a repetition: whatever is done for the first time is written down first.
+        let repeats = |step: &crate::model::Step| matches!(step, crate::model::Step::Execute { .. });
+        if pass.status_written || !pass.decision.steps.iter().take(pass.executed).all(repeats) {
+            self.acted = now;
+        }
         if self.resting && acted {
             let steps: Vec<String> = pass.decision.steps.iter().map(crate::plan::describe).collect();
             let change = super::judge::differences(&json!(pass.observed.status), &json!(pass.decision.status));
@@ -262,7 +279,7 @@ impl Run {
     }
 
     /// A cluster at rest is not written to, whenever the operator looks at it.
-    async fn rest(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn rest(&mut self) -> anyhow::Result<()> {
         let begin = self.direct.world().now();
         self.resting = true;
         let end = begin + REST;
@@ -273,13 +290,13 @@ impl Run {
         Ok(())
     }
 
-    fn resource(&self, field: &str) -> Value {
+    pub(super) fn resource(&self, field: &str) -> Value {
         let world = self.direct.world();
         let found = world.store.get("StarRocksCluster", NAMESPACE, NAME).and_then(|resource| resource.pointer(field));
         found.cloned().unwrap_or_default()
     }
 
-    fn rests_at(&self, version: &str) -> bool {
+    pub(super) fn rests_at(&self, version: &str) -> bool {
         let status = self.resource("/status");
         let is_true = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
         (self.story.declares == Declares::Images || status["version"] == version)
@@ -296,6 +313,7 @@ impl Run {
     }
 
     fn note(&mut self, pass: &Pass) {
+        self.acts.extend(pass.decision.steps.iter().take(pass.executed).filter_map(|step| Act::of(step, &pass.decision.status)));
         for wait in &pass.decision.waiting_on {
             self.tally.meet(wait.code());
         }

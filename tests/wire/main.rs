@@ -10,6 +10,7 @@ mod leadership;
 mod mishaps;
 mod neighbours;
 mod ownership;
+mod pace;
 mod progress;
 mod refusals;
 mod rest;

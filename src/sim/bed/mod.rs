@@ -71,6 +71,7 @@ impl Settings {
         let usual = starrocks::Settings::default();
         starrocks::Settings {
             start_percent: self.percent,
+            frontend_graceful: self.scaled(usual.frontend_graceful),
             backend_graceful: self.scaled(usual.backend_graceful),
             // However quickly pods start: hundreds of leaders that look around all the time leave no time for anything else.
             checkpoint_round: usual.checkpoint_round * self.percent.max(10) / 100,

@@ -16,7 +16,8 @@ use crate::sim::runtime::Resolver;
 impl StarRocks {
     pub(super) fn alter_system(&mut self, session: &Session, cursor: &mut Cursor, resolver: &dyn Resolver) -> Result<SqlReply, SqlReply> {
         self.need(session, Privilege::Node)?;
-        if cursor.eat("create image") {
+        // starrocks.md §1.2 rule 7: the statement exists from 2.5.3 on.
+        if self.processes.get(&session.frontend).is_some_and(|process| process.release.at_least(2, 5, 3)) && cursor.eat("create image") {
             ended(cursor)?;
             self.reach_leader(session, Forward::Write)?;
             self.order_image(session.cluster);

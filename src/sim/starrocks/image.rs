@@ -17,6 +17,7 @@ impl StarRocks {
         let now = self.now;
         if let Some(group) = self.groups.get_mut(&cluster) {
             group.ordered_roll = Some((now + ROLL, group.journal));
+            group.asked = Some(group.journal);
         }
     }
 

@@ -8,8 +8,6 @@ use super::version::{Written, frontend_refusal};
 use super::{StarRocks, Step};
 use crate::sim::runtime::{ContainerId, ContainerStart, Resolver, Signal};
 
-/// An orderly exit of a frontend (recording graceful35: signal to end; 15 s minimum).
-const GRACEFUL_EXIT: Duration = Duration::from_millis(17_200);
 /// A hard stop of a frontend (real-fe.md §8: 1.8–2.6 s).
 const HARD_STOP: Duration = Duration::from_millis(2_200);
 /// SIGUSR1 that finds no majority (real-fe.md §8: exit 2.4 s later).
@@ -208,7 +206,7 @@ impl StarRocks {
         if !supported || !open || others < group.majority() {
             return self.leave(id, FORCED_EXIT, 255, false);
         }
-        self.leave(id, GRACEFUL_EXIT, 0, true);
+        self.leave(id, self.settings.frontend_graceful, 0, true);
         if leads {
             self.hand_over(cluster, id);
         }

@@ -25,6 +25,7 @@ mod heartbeat;
 mod http;
 mod image;
 mod information;
+mod known;
 mod lifecycle;
 mod parameters;
 mod proc;
@@ -43,6 +44,7 @@ mod version;
 mod warehouses;
 
 pub use audit::{Audit, HealthSample, ImageBuilt, Restart, Truth};
+pub use known::Known;
 pub use process::Component;
 pub use sockets::{Protocol, Socket};
 pub use version::Release;
@@ -60,6 +62,8 @@ pub struct Settings {
     pub cold_join: Duration,
     /// From exec to open ports of a backend or compute node; not measured.
     pub backend_start: Duration,
+    /// An orderly exit of a frontend (recording graceful35: signal to end; 15 s minimum).
+    pub frontend_graceful: Duration,
     /// How long a graceful stop of a backend takes; not measured, documented as at least `graceful_exit_reject_delay_ms`.
     pub backend_graceful: Duration,
     /// Added to every election.
@@ -80,6 +84,7 @@ impl Default for Settings {
             frontend_start: Duration::from_millis(15_000),
             cold_join: Duration::from_millis(19_500),
             backend_start: Duration::from_secs(6),
+            frontend_graceful: Duration::from_millis(17_200),
             backend_graceful: Duration::from_secs(12),
             election_delay: Duration::ZERO,
             clone_time: Duration::from_secs(3),

@@ -231,6 +231,8 @@ pub(super) struct Group {
     pub(super) rolled: u64,
     /// The roll that CREATE IMAGE ordered: when it happens, and the journal id at the order.
     pub(super) ordered_roll: Option<(Timestamp, u64)>,
+    /// The journal id when CREATE IMAGE was sent last.
+    pub(super) asked: Option<u64>,
     /// Leaders in order: first journal id each wrote, and its release.
     pub(super) writers: Vec<(u64, Release)>,
     pub(super) new_operations: Vec<NewOperation>,
@@ -269,6 +271,7 @@ impl Group {
             journal: 5,
             rolled: 0,
             ordered_roll: None,
+            asked: None,
             writers: Vec::new(),
             new_operations: Vec::new(),
             checkpoint: None,

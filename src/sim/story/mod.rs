@@ -3,7 +3,7 @@
 mod choose;
 mod resource;
 
-pub use resource::{CONSENTS, merge};
+pub use resource::{CONSENTS, SHARED_CONF, merge};
 
 use std::fmt;
 use std::time::Duration;

@@ -11,6 +11,9 @@ const SECTIONS: [(&str, &str); 3] = [("starRocksFeSpec", "fe"), ("starRocksBeSpe
 /// What a user has to accept so that clusters with single nodes can be upgraded.
 pub const CONSENTS: [&str; 2] = ["SingleFrontendOutage", "SingleReplicaTables"];
 
+/// `fe.conf` of a shared-data cluster.
+pub const SHARED_CONF: &str = "run_mode = shared_data\ncloud_native_storage_type = S3\n";
+
 impl Story {
     /// The resource at the beginning, with every consent that a small cluster needs: [`CONSENTS`].
     pub fn resource(&self) -> Value {
@@ -50,7 +53,8 @@ impl Story {
         self.asking_for_text(if self.declares == Declares::Version { "2.5.0" } else { "latest" })
     }
 
-    fn asking_for_text(&self, version: &str) -> Value {
+    /// The part of a spec that asks for whatever stands in a tag.
+    pub fn asking_for_text(&self, version: &str) -> Value {
         match self.declares {
             Declares::Version => json!({"version": version}),
             Declares::Images => {
@@ -79,10 +83,9 @@ impl Story {
             others("Secret", json!({"type": "Opaque"})),
         ];
         if self.is_shared_data() {
-            let conf = "run_mode = shared_data\ncloud_native_storage_type = S3\n";
             objects.push(json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"name": FRONTEND_CONFIG, "namespace": "default"}, "data": {"fe.conf": conf},
+                "metadata": {"name": FRONTEND_CONFIG, "namespace": "default"}, "data": {"fe.conf": SHARED_CONF},
             }));
         }
         objects

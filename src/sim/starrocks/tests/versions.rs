@@ -35,6 +35,15 @@ fn followers_then_leader_reach_4_0_each_within_half_a_minute() {
     assert_eq!(report.quorum_lost_ms, 0);
 }
 
+#[test]
+fn an_image_can_be_asked_for_from_2_5_3_on() {
+    for (version, knows) in [("2.4.5", false), ("2.5.2", false), ("2.5.3", true), ("3.5.0", true)] {
+        let mut world = World::three(version, 0);
+        let refused = matches!(world.sql("fe-0", "alter system create image"), SqlReply::Failed { .. });
+        assert_eq!(refused, !knows, "{version}");
+    }
+}
+
 /// down35: 37.5 s; it loads what 4.0 wrote.
 #[test]
 fn a_follower_goes_back_from_4_0_to_3_5() {
