@@ -9,6 +9,7 @@
 //!
 //! *Names, shapes and defaults are those of the Go operator's v1*, so that a resource written for it applies unchanged.
 //! Ours are only added: `version`, `channel`, `upgradePolicy`, `credentials` in the spec, and the status fields beside the phases.
+//! Kinds that are ours alone are served as v1beta1, with the promise in docs/api-stability.md.
 //! In the Go types an empty string, list or map is the same as an absent one; it is here as well.
 
 mod autoscaling;
@@ -18,6 +19,7 @@ mod components;
 mod lenient;
 mod operation;
 mod release;
+mod run;
 mod service;
 mod status;
 mod storage;
@@ -34,13 +36,19 @@ pub use catalog::{
 };
 pub use cluster::{DisasterRecovery, StarRocksCluster, StarRocksClusterSpec};
 pub use components::{BeSpec, CnSpec, ComponentSpec, FeProxySpec, FeSpec, LoadSpec};
-pub use operation::{Blocked, ImageMark, LastUpgrade, Operation, OperationKind, OperationPhase, RoutineLoadMark};
+pub use operation::{
+    Blocked, DeclinedOutcome, DeclinedUpgrade, ImageMark, LastUpgrade, Operation, OperationKind, OperationPhase, RoutineLoadMark,
+};
 pub use release::{
     CatalogConfig, CatalogCves, CatalogImage, CatalogImages, CatalogIssue, CatalogKey, CatalogMatch, CatalogRelease, CatalogRename,
     CatalogRunMode, CatalogSql, ConfigOf, IssueLevel, ReleaseState, SqlName,
 };
+pub use run::{
+    Cancel, CheckResult, StarRocksUpgrade, StarRocksUpgradeSpec, StarRocksUpgradeStatus, StepState, UpgradeCheck, UpgradeEvent, UpgradeHop,
+    UpgradePhase, UpgradeStep,
+};
 pub use service::{ServicePort, ServiceSpec};
 pub use status::{ChannelStatus, CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, StarRocksClusterStatus};
 pub use storage::{ConfigMapInfo, MountInfo, StorageVolume};
-pub use upgrade::{AutomaticUpdates, Consent, Credentials, UpdateMode, UpgradePolicy};
+pub use upgrade::{Approval, AutomaticUpdates, Consent, Credentials, MaintenanceWindow, OnFailure, UpdateMode, UpgradePolicy, Weekday};
 pub use warehouse::{StarRocksWarehouse, StarRocksWarehouseSpec, StarRocksWarehouseStatus, WarehouseTemplate};

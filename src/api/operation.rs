@@ -68,6 +68,18 @@ pub struct Operation {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub routine_loads: Vec<RoutineLoadMark>,
 
+    /// Name of the StarRocksUpgrade that explains this operation and in which it is approved, paused or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+
+    /// Whether the operator turns back by itself, because a node did not come back on its new release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_back: Option<bool>,
+
+    /// Release that was to be reached when the operation was turned back; absent while it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
+
     /// Since when the first backend on the new release has been healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -190,6 +202,40 @@ pub struct Blocked {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub since: Option<String>,
+}
+
+/// A way that was given up, and is not taken again before the resource changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeclinedUpgrade {
+    /// Release that was to be reached.
+    #[serde(deserialize_with = "null_is_default")]
+    pub to: String,
+
+    /// Generation of the resource that asked for it.
+    #[serde(deserialize_with = "null_is_default")]
+    pub generation: i64,
+
+    /// How it ended: Stopped or RolledBack.
+    #[serde(deserialize_with = "null_is_default")]
+    pub outcome: DeclinedOutcome,
+
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub at: Option<String>,
+}
+
+words! {
+    /// How a way that was given up ended.
+    #[derive(Default)]
+    open DeclinedOutcome {
+        /// Where it stood, at the end of a hop.
+        #[default]
+        Stopped,
+        /// On the release from which it started, or the last one to which a way back is known.
+        RolledBack,
+    }
 }
 
 /// The last upgrade or downgrade that came to its end.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lenient::{map_without_nulls, null_is_default};
-use super::operation::{Blocked, LastUpgrade, Operation};
+use super::operation::{Blocked, DeclinedUpgrade, LastUpgrade, Operation};
 
 /// What the operator reports about a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +48,10 @@ pub struct StarRocksClusterStatus {
     /// What keeps the operator from going on, node by node.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub blocked: Vec<Blocked>,
+
+    /// The upgrade or downgrade that was given up; it is not begun again before the resource changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declined_upgrade: Option<DeclinedUpgrade>,
 
     /// The last upgrade or downgrade that came to its end.
     #[serde(skip_serializing_if = "Option::is_none")]

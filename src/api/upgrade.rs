@@ -43,6 +43,29 @@ pub struct UpgradePolicy {
     ]))]
     pub node_timeout_seconds: Option<i32>,
 
+    /// What waits for your approval: None: nothing; Once: an upgrade or downgrade as a whole; PerHop: each release on its way; PerComponent:
+    /// each component at each release. You approve in the StarRocksUpgrade that the operator makes, with
+    /// `kubectl starrocks upgrade approve` or by hand. Default None.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+
+    /// Times at which a rollout or a hop of an upgrade may begin. One that has begun goes on to its end: nodes of two releases and settings
+    /// that are held are worse than a late end. A node that cannot start may be replaced at any time. Default: any time.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(max = 16))]
+    pub maintenance_windows: Vec<MaintenanceWindow>,
+
+    /// What happens when a node does not come back on its new release before the first frontend has moved: Pause: the rollout stops and says
+    /// why; RollBack: the nodes go back to the release of the frontends, and the upgrade is not tried again before the resource changes.
+    /// Default Pause. Once a frontend has moved the operator never turns back by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+
+    /// Whether a backup must have been made before an upgrade begins. Default false. This release of the operator makes no backups and
+    /// cannot see yours, so true holds every upgrade back (SR-2220).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_required: Option<bool>,
+
     /// Risks that you accept for this cluster. Without the one that is asked for, the operator waits and names it in
     /// `status.blocked`. Default none.
     ///
@@ -87,6 +110,79 @@ words! {
         Manual,
         /// Nothing.
         Off,
+    }
+}
+
+/// A time that returns each week.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MaintenanceWindow {
+    /// Days on which it opens, such as [Sat, Sun]. Default: every day.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"), length(max = 7))]
+    pub days: Vec<Weekday>,
+
+    /// Time of day at which it opens, such as 22:30. Required.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schemars(length(max = 5), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')", "message": "start must be a time of day such as 22:30"}
+    ]))]
+    pub start: String,
+
+    /// Minutes for which it is open, at most 10080 (a week). Required.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 1 && self <= 10080", "message": "durationMinutes must lie between 1 and 10080 (one week)"}
+    ]))]
+    pub duration_minutes: i32,
+
+    /// Time zone of `start` by its IANA name, such as Europe/Berlin. Default UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub time_zone: Option<String>,
+}
+
+words! {
+    /// A day of the week.
+    closed Weekday {
+        /// Monday.
+        Mon,
+        /// Tuesday.
+        Tue,
+        /// Wednesday.
+        Wed,
+        /// Thursday.
+        Thu,
+        /// Friday.
+        Fri,
+        /// Saturday.
+        Sat,
+        /// Sunday.
+        Sun,
+    }
+}
+
+words! {
+    /// What waits for approval.
+    closed Approval {
+        /// Nothing.
+        None,
+        /// An upgrade or downgrade as a whole.
+        Once,
+        /// Each release on its way.
+        PerHop,
+        /// Each component at each release.
+        PerComponent,
+    }
+}
+
+words! {
+    /// What happens when a node does not come back.
+    closed OnFailure {
+        /// The rollout stops.
+        Pause,
+        /// The nodes go back.
+        RollBack,
     }
 }
 

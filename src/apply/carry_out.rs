@@ -6,6 +6,7 @@ use kube::Client;
 
 use super::events::{Events, Regarding};
 use super::objects;
+use super::records;
 use super::report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
 use super::statements::{self, Done};
 use super::status::publish_status;
@@ -112,6 +113,10 @@ async fn take(context: &Context, target: &Target, observed: &Observed, step: &St
         Step::Hold | Step::LetGo { object: None } => {
             let keep = matches!(step, Step::Hold);
             hold_resource(context, target, keep, report).await
+        }
+        Step::Record(act) => {
+            records::write(&context.client, &target.regarding, act, report).await;
+            Ok(())
         }
         Step::LetGo { object: Some(key) } => let_go(context, target, observed, key, report).await,
         Step::Execute { frontend, statement } => execute(context, target, observed, frontend, statement, report).await,

@@ -2,7 +2,7 @@
 
 use kube::api::ApiResource;
 
-use crate::api::{StarRocksCluster, StarRocksVersionCatalog, StarRocksWarehouse};
+use crate::api::{StarRocksCluster, StarRocksUpgrade, StarRocksVersionCatalog, StarRocksWarehouse};
 use crate::model::ObjectKind;
 
 /// A kind of resource that users write.
@@ -35,6 +35,11 @@ impl ResourceKind {
 /// The API resource of version catalogs.
 pub fn catalog_resource() -> ApiResource {
     ApiResource::erase::<StarRocksVersionCatalog>(&())
+}
+
+/// The API resource of StarRocksUpgrade, which this operator makes and users only speak to.
+pub fn upgrades() -> ApiResource {
+    ApiResource::erase::<StarRocksUpgrade>(&())
 }
 
 /// The API resource of an owned kind.

@@ -4,6 +4,7 @@ mod carry_out;
 mod events;
 mod kinds;
 mod objects;
+mod records;
 mod report;
 mod statements;
 mod status;
@@ -16,7 +17,7 @@ mod tests;
 
 pub use carry_out::{Context, Target, apply};
 pub use events::{Events, Regarding};
-pub use kinds::{ResourceKind, catalog_resource, resource_of};
+pub use kinds::{ResourceKind, catalog_resource, resource_of, upgrades};
 pub use objects::is_free_or_ours;
 pub use report::{ApplyError, Gone, Report, StepError, StepFailure, Verb, Written};
 pub use status::{publish_catalog_status, publish_status};

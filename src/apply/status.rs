@@ -79,7 +79,7 @@ fn to_json(kind: ResourceKind, status: &StarRocksClusterStatus) -> Value {
 }
 
 /// The JSON merge patch that turns `present` into `wanted`; `None` when they are equal.
-fn difference(present: &Value, wanted: &Value) -> Option<Value> {
+pub(super) fn difference(present: &Value, wanted: &Value) -> Option<Value> {
     let (Value::Object(present), Value::Object(wanted)) = (present, wanted) else {
         return (present != wanted).then(|| wanted.clone());
     };

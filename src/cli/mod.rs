@@ -29,6 +29,7 @@ pub mod run;
 mod simulate;
 #[cfg(feature = "e2e")]
 mod sql;
+mod upgrade;
 
 /// Creates StarRocks clusters on Kubernetes and walks them safely from release to release.
 #[derive(Debug, Parser)]
@@ -44,6 +45,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Show the upgrade path and every step with its rule, without touching anything
     Plan(plan::Arguments),
+    /// See upgrades under way, approve, pause, stop them or roll them back
+    Upgrade(Box<upgrade::Arguments>),
     /// Say what taking over clusters of the Go operator would change, without touching anything
     Adopt(Box<adopt::Arguments>),
     /// Run the operator against a Kubernetes cluster
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Upgrade(arguments) => upgrade::upgrade(&arguments),
         Command::Adopt(arguments) => adopt::adopt(&arguments),
         Command::Run(arguments) => run::main(*arguments),
         Command::Crds => crds::crds(),

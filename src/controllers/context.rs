@@ -11,9 +11,10 @@ use super::queue::Queue;
 use super::resources::Resources;
 use super::settings::Settings;
 use super::subject::Subject;
+use super::upgrades::Upgrades;
 use crate::api::{StarRocksCluster, StarRocksWarehouse};
 use crate::apply;
-use crate::model::{ObjectKey, Refusal};
+use crate::model::{ObjectKey, Refusal, Timestamp};
 use crate::observe::{Caches, Revision, Watched};
 use crate::telemetry::Telemetry;
 
@@ -24,6 +25,9 @@ pub(super) struct Context {
     pub(super) clusters: Resources<StarRocksCluster>,
     pub(super) warehouses: Resources<StarRocksWarehouse>,
     pub(super) catalogs: Catalogs,
+    pub(super) upgrades: Upgrades,
+    /// When this process began to watch.
+    pub(super) began: Timestamp,
     pub(super) queue: Queue<Subject>,
     pub(super) settings: Settings,
     pub(super) telemetry: Telemetry,

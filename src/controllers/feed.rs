@@ -15,9 +15,10 @@ use super::catalogs::{self, Seen};
 use super::context::Context;
 use super::resources::Resource;
 use super::subject::Subject;
+use super::upgrades::Upgrade;
 use super::watch::{Sink, Watch};
 use crate::api::{StarRocksCluster, StarRocksWarehouse};
-use crate::apply::{ResourceKind, catalog_resource, resource_of};
+use crate::apply::{self, ResourceKind, catalog_resource, resource_of};
 use crate::model::ObjectKind;
 use crate::model::component::OWNER_LABEL;
 use crate::observe::{Entry, Place, Revision, Watched};
@@ -60,6 +61,7 @@ pub(super) fn start(client: &Client, context: &Arc<Context>, stop: &Cancellation
             clusters,
         );
         tasks.spawn(watch_warehouses(client.clone(), Arc::clone(context), namespace.clone(), stop.clone()));
+        tasks.spawn(watch_upgrades(client.clone(), Arc::clone(context), namespace.clone(), stop.clone()));
         for watched in context.watched.iter().copied() {
             let sink = CacheSink { context: Arc::clone(context), watched, scope: namespace.clone() };
             let what = (watched.name(), namespace.as_str(), true);
@@ -127,6 +129,22 @@ async fn watch_catalogs(client: Client, context: Arc<Context>, stop: Cancellatio
     let name = WatchName { kind: "StarRocksVersionCatalog", namespace: String::new() };
     let telemetry = context.telemetry.clone();
     Arc::new(Watch { api: Api::<DynamicObject>::all_with(client, &kind), labels: None, name, sink, telemetry }).run(stop).await;
+}
+
+/// Watches StarRocksUpgrades in the same way.
+async fn watch_upgrades(client: Client, context: Arc<Context>, namespace: String, stop: CancellationToken) {
+    let kind = apply::upgrades();
+    while !is_served(&client, &kind).await {
+        context.upgrades.are_not_served();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(NEXT_PROBE) => {}
+        }
+    }
+    let name = WatchName { kind: "StarRocksUpgrade", namespace: namespace.clone() };
+    let (api, telemetry) = (dynamic(&client, &namespace, &kind), context.telemetry.clone());
+    let sink = UpgradeSink { context, scope: namespace };
+    Arc::new(Watch { api, labels: None, name, sink, telemetry }).run(stop).await;
 }
 
 fn dynamic(client: &Client, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
@@ -341,6 +359,41 @@ impl Sink<DynamicObject> for CatalogSink {
 
     fn gone(&self, object: &DynamicObject, _: Revision) {
         self.wake(self.context.catalogs.remove(&object.name_any()));
+    }
+
+    fn passed(&self, _: Revision) {}
+}
+
+/// Keeps the StarRocksUpgrades, in which users speak about their clusters' upgrades.
+struct UpgradeSink {
+    context: Arc<Context>,
+    scope: String,
+}
+
+impl Sink<DynamicObject> for UpgradeSink {
+    type Kept = (Place, Upgrade);
+
+    fn keep(&self, object: DynamicObject) -> Option<Self::Kept> {
+        Upgrade::read(&object).filter(|(place, _)| self.context.settings.serves(&place.namespace))
+    }
+
+    fn listed(&self, all: Vec<Self::Kept>, _: Revision) {
+        for cluster in self.context.upgrades.replace(&self.scope, all) {
+            self.context.queue.add(Subject::Cluster(cluster));
+        }
+    }
+
+    fn seen(&self, (place, upgrade): Self::Kept) {
+        let cluster = Place { namespace: place.namespace.clone(), name: upgrade.cluster().to_owned() };
+        self.context.upgrades.put(place, upgrade);
+        self.context.queue.add(Subject::Cluster(cluster));
+    }
+
+    fn gone(&self, object: &DynamicObject, _: Revision) {
+        let place = place(object);
+        if let Some(name) = self.context.upgrades.remove(&place) {
+            self.context.queue.add(Subject::Cluster(Place { namespace: place.namespace, name }));
+        }
     }
 
     fn passed(&self, _: Revision) {}

@@ -17,6 +17,7 @@ mod spread;
 mod starrocks_cluster;
 mod starrocks_warehouse;
 mod subject;
+mod upgrades;
 mod watch;
 
 #[cfg(test)]
@@ -118,6 +119,8 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
         clusters: resources::Resources::default(),
         warehouses: resources::Resources::default(),
         catalogs: catalogs::Catalogs::new(settings.reads_catalogs()),
+        upgrades: upgrades::Upgrades::default(),
+        began: settings.clock.now(),
         queue: Queue::new(),
         watched: feed::kinds_served(&client).await,
         settings,

@@ -1,14 +1,21 @@
 //! One pass over a StarRocksCluster: resource, references, proof, observation, decision, acts; then when to look again.
 
+use std::time::Duration;
+
 use super::context::Context;
 use super::lookups::Lookups;
 use super::outcome::{self, PassError};
 use super::pass;
 use super::queue::Next;
 use super::subject::Subject;
+use super::upgrades::Known;
+use crate::model::Observed;
 use crate::observe;
 use crate::plan;
 use crate::validate;
+
+/// How long after the start an operation waits for what users say in its StarRocksUpgrade.
+const FIRST_WORD: Duration = Duration::from_secs(30);
 
 /// Reconciles one cluster.
 pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Next, PassError> {
@@ -36,10 +43,21 @@ pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Ne
     let login = lookups.login(&cluster.login).await?;
     let now = context.settings.clock.now();
     let mut observed = observe::observe(&cluster, &context.caches, &*context.hands.starrocks, &login, &resource.status, now).await;
+    observed.records = match context.upgrades.of(&cluster.namespace, &cluster.uid) {
+        Known::All(records) => Some(records),
+        Known::NotServed => None,
+        // A word that was said there must not be missed after a restart; but what cannot be read must not hold everything for ever either.
+        Known::NotYet if awaits_record(&observed) && now.since(context.began) < FIRST_WORD => return Ok(Next::After(pass::CATCH_UP)),
+        Known::NotYet => None,
+    };
     pass::recall(context, subject, &cluster.uid, &mut observed).await;
     lookups.learn_from(&observed);
     let (decision, violations) = plan::guarded(&cluster, &observed);
     outcome::tell(context, subject, &decision, violations.iter().map(ToString::to_string));
     let target = pass::target(subject, &resource, cluster.frontend.query_port(), login);
     pass::carry_out(context, subject, &target, &observed, decision).await
+}
+
+fn awaits_record(observed: &Observed) -> bool {
+    observed.status.operation.as_ref().is_some_and(|operation| operation.record.is_some())
 }

@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::api::{StarRocksCluster, StarRocksVersionCatalog, StarRocksWarehouse};
+use crate::api::{StarRocksCluster, StarRocksUpgrade, StarRocksVersionCatalog, StarRocksWarehouse};
 use crate::yaml::{self, YamlError};
 
 #[cfg(test)]
@@ -32,10 +32,21 @@ pub fn starrocks_warehouses() -> CustomResourceDefinition {
     finished(StarRocksWarehouse::crd())
 }
 
-/// The CRD of StarRocksVersionCatalog. No release of any operator had it before, so it can require what it needs.
+/// The CRD of StarRocksVersionCatalog.
 #[must_use]
 pub fn starrocks_version_catalogs() -> CustomResourceDefinition {
-    let mut crd = finished(StarRocksVersionCatalog::crd());
+    with_spec(StarRocksVersionCatalog::crd())
+}
+
+/// The CRD of StarRocksUpgrade.
+#[must_use]
+pub fn starrocks_upgrades() -> CustomResourceDefinition {
+    with_spec(StarRocksUpgrade::crd())
+}
+
+/// The CRD of a kind that no release of any operator had before, so that it can require what it needs.
+fn with_spec(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut crd = finished(crd);
     for version in &mut crd.spec.versions {
         if let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             root.required = Some(vec!["spec".to_owned()]);
@@ -47,7 +58,7 @@ pub fn starrocks_version_catalogs() -> CustomResourceDefinition {
 /// Every CRD, in the order in which they are printed.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![starrocks_clusters(), starrocks_warehouses(), starrocks_version_catalogs()]
+    vec![starrocks_clusters(), starrocks_warehouses(), starrocks_upgrades(), starrocks_version_catalogs()]
 }
 
 /// Every CRD as one YAML stream, ready for `kubectl apply`.
@@ -124,8 +135,12 @@ fn required_in(field: &str) -> &'static [&'static str] {
     match field {
         "status" | "starRocksFeStatus" | "starRocksBeStatus" | "starRocksCnStatus" | "starRocksFeProxyStatus" => &["phase"],
         "autoScalingPolicy" => &["maxReplicas"],
-        // Of a warehouse and of a version catalog; a cluster's spec has no such fields.
-        "spec" => &["starRocksCluster", "template", "package"],
+        // Of a warehouse, a version catalog and an upgrade; a cluster's spec has no such fields.
+        "spec" => &["starRocksCluster", "template", "package", "cluster", "from", "to"],
+        "maintenanceWindows" => &["durationMinutes", "start"],
+        // Of an upgrade.
+        "checks" => &["name"],
+        "steps" => &["number"],
         // Of a version catalog.
         "channels" => &["entries", "name"],
         "entries" | "releases" => &["version"],

@@ -47,6 +47,11 @@ pub fn namespaced_rules() -> Vec<PolicyRule> {
         rule("starrocks.com", &["starrockswarehouses/status"], &["patch"]),
         rule("starrocks.com", &["starrockswarehouses/finalizers"], &["update"]),
     ]);
+    rules.extend([
+        // The operator makes them and tells in their status; what is said in their spec is the users'.
+        rule("starrocks.com", &["starrocksupgrades"], &["create", "delete", "list", "watch"]),
+        rule("starrocks.com", &["starrocksupgrades/status"], &["patch"]),
+    ]);
     let mut owned: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for kind in ObjectKind::ALL {
         let (group, plural) = group_and_plural(kind);

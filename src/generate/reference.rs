@@ -24,6 +24,14 @@ pub fn star_rocks_version_catalog() -> String {
     )
 }
 
+/// The reference page of StarRocksUpgrade.
+pub fn star_rocks_upgrade() -> String {
+    page(
+        &crds::starrocks_upgrades(),
+        "The operator makes these; you set `spec.approved`, `spec.approvals`, `spec.paused` and `spec.cancel`.",
+    )
+}
+
 fn page(definition: &CustomResourceDefinition, required: &str) -> String {
     let names = &definition.spec.names;
     let short = names.short_names.iter().flatten().next().cloned().unwrap_or_default();

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{CSIVolumeSource, EnvVar, HostPathVolumeSource};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 pub use super::ports::Ports;
-use super::{Component, Warehouse};
+use super::{Component, Warehouse, Window};
 // Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
 pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
 use crate::release::{Catalog, Claim, Image, Version};
@@ -187,8 +187,30 @@ pub struct Policy {
     pub canary_soak: Duration,
     /// How long a restarted node may take to come back; under StarRocks' repair tolerance of 900 s.
     pub node_timeout: Duration,
+    /// What waits for approval.
+    pub approval: ApprovalScope,
+    /// When a rollout or hop may begin; at any time when there is none.
+    pub windows: Vec<Window>,
+    /// Whether nodes go back by themselves when one does not come back on its new release.
+    pub rolls_back: bool,
+    /// Whether a backup must have been made before an upgrade.
+    pub backup_required: bool,
     /// Dangers that the user accepted.
     pub consents: Vec<String>,
+}
+
+/// What waits for approval before it is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApprovalScope {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// An upgrade or downgrade as a whole.
+    Whole,
+    /// Each hop.
+    Hop,
+    /// Each component in each hop.
+    Component,
 }
 
 /// Where the operator's SQL login comes from.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::observed::{ObjectKey, ObjectKind};
-use super::{Statement, WaitingOn};
+use super::{RecordAct, Statement, WaitingOn};
 use crate::api::StarRocksClusterStatus;
 
 /// An object that the operator wants to exist, whole.
@@ -119,6 +119,8 @@ pub enum Step {
         /// The StatefulSet; `None` for the resource itself.
         object: Option<ObjectKey>,
     },
+    /// Make, update or delete a StarRocksUpgrade.
+    Record(RecordAct),
     /// Send a statement to a frontend.
     Execute {
         /// Pod of the frontend.
@@ -133,10 +135,10 @@ impl Step {
     /// it, and a pod restarted before its new template arrived restarts in vain. Objects can be applied one without the other.
     pub fn rests_on(&self, earlier: &Self) -> bool {
         match self {
-            Self::Apply(_) | Self::Hold => false,
+            Self::Apply(_) | Self::Hold | Self::Record(_) => false,
             Self::Delete { .. } | Self::RestartPod { .. } | Self::Execute { .. } | Self::LetGo { .. } => match earlier {
                 Self::Apply(object) => !object.is_beside_pods(),
-                Self::Delete { .. } => false,
+                Self::Delete { .. } | Self::Record(_) => false,
                 Self::RestartPod { .. } | Self::Execute { .. } | Self::Hold | Self::LetGo { .. } => true,
             },
         }

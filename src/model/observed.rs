@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
 use super::starrocks::{FrontendReport, GroupReport};
-use super::{Refusal, Timestamp, WarehouseReport};
+use super::{Record, Refusal, Timestamp, WarehouseReport};
 use crate::api::StarRocksClusterStatus;
 
 /// Kinds of objects that the operator owns.
@@ -199,6 +199,9 @@ pub struct Observed {
     /// Requests of former passes that the API server refused for good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
+    /// Every StarRocksUpgrade of this cluster, oldest first; `None` where that kind is not served or not watched, so that none can be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<Vec<Record>>,
     /// What is known beside the nodes, when this is a warehouse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<WarehouseReport>,
@@ -228,6 +231,7 @@ impl Observed {
             group: GroupReport::default(),
             claims: BTreeMap::new(),
             refusals: Vec::new(),
+            records: None,
             warehouse: None,
         }
     }

@@ -24,7 +24,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// The request that a step makes; `None` for statements, which Kubernetes does not see.
+    /// The request that a step makes; `None` for statements, which Kubernetes does not see, and for what explains and is no part of the work.
     pub fn of(step: &Step) -> Option<Self> {
         match step {
             Step::Apply(object) => Some(Self::Apply(object.key())),
@@ -32,7 +32,7 @@ impl Request {
             Step::RestartPod { pod, .. } => Some(Self::RestartPod(pod.clone())),
             Step::Hold => Some(Self::Hold),
             Step::LetGo { object } => Some(Self::LetGo(object.clone())),
-            Step::Execute { .. } => None,
+            Step::Execute { .. } | Step::Record(_) => None,
         }
     }
 }
@@ -80,6 +80,6 @@ pub fn content(step: &Step) -> String {
     match step {
         Step::Apply(object) => object.annotation(APPLIED_ANNOTATION).unwrap_or_default().to_owned(),
         Step::Delete { uid, .. } | Step::RestartPod { uid, .. } => uid.clone(),
-        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } => String::new(),
+        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } | Step::Record(_) => String::new(),
     }
 }

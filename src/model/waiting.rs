@@ -154,6 +154,32 @@ pub enum WaitingOn {
     },
     /// The user paused upgrades.
     Paused,
+    /// The next part of an upgrade waits for the user's word.
+    ApprovalNeeded {
+        /// Name of the StarRocksUpgrade in which it is given; empty where that kind is not installed.
+        record: String,
+        /// What to add to its `spec.approvals`.
+        what: Vec<String>,
+    },
+    /// No maintenance window is open.
+    WindowClosed {
+        /// When the next one opens.
+        opens: Option<Timestamp>,
+    },
+    /// The way was given up and is not taken again before the resource changes.
+    UpgradeDeclined {
+        /// Release that was to be reached.
+        to: String,
+        /// Whether the nodes were brought back.
+        rolled_back: bool,
+    },
+    /// A rollback was asked for and the release table knows no way back.
+    RollbackRefused {
+        /// The rule, with its code.
+        reason: String,
+    },
+    /// A backup is required and none can be proved.
+    BackupMissing,
     /// The release table refuses the way.
     UpgradeRefused {
         /// The refusal's own code.

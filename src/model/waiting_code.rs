@@ -48,6 +48,11 @@ impl WaitingOn {
             Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
             Self::SchemaChangesRemembered { .. } => ("SR-2215", "SchemaChangesRemembered"),
             Self::ChannelHeld { .. } => ("SR-2230", "ChannelHeld"),
+            Self::ApprovalNeeded { .. } => ("SR-2216", "ApprovalNeeded"),
+            Self::WindowClosed { .. } => ("SR-2217", "WindowClosed"),
+            Self::UpgradeDeclined { .. } => ("SR-2218", "UpgradeDeclined"),
+            Self::RollbackRefused { .. } => ("SR-2219", "RollbackRefused"),
+            Self::BackupMissing => ("SR-2220", "BackupMissing"),
             Self::Decommissioning { .. } => ("SR-2301", "Decommissioning"),
             Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
             Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
@@ -103,6 +108,10 @@ impl WaitingOn {
                 | Self::DiskFull { .. }
                 | Self::ConsentNeeded { .. }
                 | Self::Paused
+                | Self::ApprovalNeeded { .. }
+                | Self::UpgradeDeclined { .. }
+                | Self::RollbackRefused { .. }
+                | Self::BackupMissing
                 | Self::UpgradeRefused { .. }
                 | Self::VersionUnknown { .. }
                 | Self::ConfigurationIncompatible { .. }

@@ -55,7 +55,39 @@ impl fmt::Display for WaitingOn {
             Self::ConsentNeeded { consent, detail } => {
                 write!(out, "{detail}. To accept this, add `{consent}` to spec.upgradePolicy.consents")
             }
-            Self::Paused => write!(out, "spec.upgradePolicy.paused is true; set it to false to go on"),
+            Self::Paused => out.write_str(
+                "spec.upgradePolicy.paused of the cluster or spec.paused of its StarRocksUpgrade is true; set it to false to go on",
+            ),
+            Self::ApprovalNeeded { record, what } if record.is_empty() => write!(
+                out,
+                "spec.upgradePolicy.approval asks for approval of {}, and the kind StarRocksUpgrade, in which it is given, is not installed or not \
+                 readable. Apply its CustomResourceDefinition and the operator's roles, or set approval to None",
+                what.join(", ")
+            ),
+            Self::ApprovalNeeded { record, what } => write!(
+                out,
+                "{} waits for approval: kubectl starrocks upgrade approve {record}, or add it to spec.approvals of StarRocksUpgrade {record}",
+                what.join(", ")
+            ),
+            Self::WindowClosed { opens } => {
+                out.write_str("no maintenance window (spec.upgradePolicy.maintenanceWindows) is open")?;
+                match opens {
+                    Some(opens) => write!(out, "; the next one opens at {}", opens.to_seconds_text()),
+                    None => Ok(()),
+                }
+            }
+            Self::UpgradeDeclined { to, rolled_back } => write!(
+                out,
+                "the way to {to} was {} and is not taken again. Set spec.version (or the images) back to what runs, or change the resource to try again",
+                if *rolled_back { "rolled back" } else { "stopped" }
+            ),
+            Self::RollbackRefused { reason } => write!(
+                out,
+                "the rollback that was asked for is not possible: {reason}. Take spec.cancel out of the StarRocksUpgrade to go on, or set it to StopHere"
+            ),
+            Self::BackupMissing => out.write_str(
+                "spec.upgradePolicy.backupRequired is true and this release of the operator can prove no backup. Make one yourself and set it to false",
+            ),
             Self::UpgradeRefused { code, reason, way_out } => write!(out, "{reason} ({code}). Way out: {way_out}"),
             Self::VersionUnknown { component, text } => write!(
                 out,

@@ -1,6 +1,6 @@
 //! A step goes in, one line for people comes out; used by the demo, by events and by `plan`.
 
-use crate::model::{Object, Request, Statement, Step};
+use crate::model::{Object, RecordAct, Request, Statement, Step};
 
 /// The step in one line, without a full stop.
 pub fn describe(step: &Step) -> String {
@@ -21,6 +21,14 @@ pub fn describe(step: &Step) -> String {
         Step::Delete { object, .. } => format!("delete {} {}", object.kind.name(), object.name),
         Step::RestartPod { pod, reason, .. } => format!("restart {pod} {reason}"),
         Step::Hold | Step::LetGo { .. } => Request::of(step).map(|request| request.to_string()).unwrap_or_default(),
+        Step::Record(act) => {
+            let verb = match act {
+                RecordAct::Create { .. } => "create",
+                RecordAct::Report { .. } => "update",
+                RecordAct::Forget { .. } => "delete",
+            };
+            format!("{verb} StarRocksUpgrade {}", act.name())
+        }
         Step::Execute { frontend, statement } => format!("{} on {frontend}: {statement}", purpose(statement)),
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::record::Checklist;
 use super::view::View;
-use crate::api::{DisasterRecoveryStatus, LastUpgrade, Operation};
+use crate::api::{DeclinedUpgrade, DisasterRecoveryStatus, LastUpgrade, Operation};
 use crate::model::{Component, Notice, Statement, Step, WaitingOn};
 
 /// How a component's StatefulSet is to look in this pass.
@@ -27,6 +28,10 @@ pub(super) struct Draft {
     /// The memory to be written.
     pub operation: Option<Operation>,
     pub last_upgrade: Option<LastUpgrade>,
+    /// A way that was given up in this pass.
+    pub declined: Option<DeclinedUpgrade>,
+    /// What was looked at before a hop in this pass.
+    pub checks: Option<Checklist>,
     pub recovery: Option<DisasterRecoveryStatus>,
     pub forms: BTreeMap<Component, Form>,
 }
@@ -74,7 +79,7 @@ impl Draft {
     /// Steps in the order in which they are done: statements, objects, restarts.
     pub fn sort_steps(&mut self) {
         self.steps.sort_by_key(|step| match step {
-            Step::Hold => 0,
+            Step::Hold | Step::Record(_) => 0,
             Step::Execute { .. } => 1,
             Step::Apply(object) => 2 + object.kind() as u8,
             Step::Delete { .. } => 10,
@@ -99,6 +104,9 @@ impl Draft {
 }
 
 fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
+    if let WaitingOn::WindowClosed { opens: Some(opens) } = wait {
+        return opens.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(300));
+    }
     if let WaitingOn::RequestRefused { .. } = wait {
         let due = view.observed.refusals.iter().map(|refusal| refusal.again.since(view.now())).min();
         return due.unwrap_or_default().clamp(Duration::from_secs(1), Duration::from_secs(300));
@@ -136,6 +144,11 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::NodeStalled { .. } => 30,
         WaitingOn::ConsentNeeded { .. }
         | WaitingOn::Paused
+        | WaitingOn::ApprovalNeeded { .. }
+        | WaitingOn::WindowClosed { .. }
+        | WaitingOn::UpgradeDeclined { .. }
+        | WaitingOn::RollbackRefused { .. }
+        | WaitingOn::BackupMissing
         | WaitingOn::UpgradeRefused { .. }
         | WaitingOn::VersionUnknown { .. }
         | WaitingOn::VersionsApart { .. }

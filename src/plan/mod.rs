@@ -10,6 +10,7 @@ mod draft;
 mod health;
 mod objects;
 mod quorum;
+mod record;
 mod recovery;
 mod refusals;
 mod rollout;
@@ -66,6 +67,7 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
         Route::Fresh => create(&view, &frontier, &mut draft),
         Route::Settled => settle(&view, &frontier, &mut draft),
         Route::Leg(leg) => walk(&view, leg, &frontier, &mut draft),
+        Route::Arrived => arrive(&view, &frontier, &mut draft),
         Route::Held(wait) => stand_still(&view, wait, &frontier, &mut draft),
         Route::Unsure(wait) => wait_for_answers(&view, wait, &frontier, &mut draft),
     };
@@ -103,6 +105,7 @@ fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
     }
     draft.waiting.sort_by_key(|wait| !wait.needs_a_person());
     let status = status::publish(view, frontier, &draft);
+    record::explain(view, frontier, &status, &mut draft);
     let look_again = Some(draft.look_again(view));
     Decision { steps: draft.steps, status, waiting_on: draft.waiting, notices: draft.notices, look_again }
 }
@@ -123,6 +126,13 @@ fn settle(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
     let course = Course { order, leg: None, may_begin: true, may_restart: true, rescue: true, authorised: is_authorised(view) };
     let former = view.observed.status.operation.as_ref();
     draft.operation = former.cloned();
+    if let Some(wait) = awaits_window(view) {
+        draft.wait(wait);
+        draft.wait_all(health::of_all(view));
+        rollout::hold(view, draft);
+        remember_pending(view, draft);
+        return Progress { turn: None, to_do: true, rolls: false, phase: None };
+    }
     let progress = rollout::run(view, &course, frontier, draft);
     let healthy = progress.turn.is_none();
     if former.is_some_and(is_versioned) && !progress.to_do {
@@ -134,6 +144,21 @@ fn settle(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
     }
     draft.operation = at_rest_or_busy(view, &progress, healthy, draft);
     progress
+}
+
+/// What a rollout waits for that may not begin now. One that has begun goes on, and whatever cannot start may be replaced.
+fn awaits_window(view: &View<'_>) -> Option<WaitingOn> {
+    let wait = view.closed_window()?;
+    let begun = view.observed.status.operation.as_ref().is_some_and(|operation| {
+        is_versioned(operation) || operation.kind == OperationKind::Rollout && operation.phase >= OperationPhase::Canary
+    });
+    let broken = view.fleets().flat_map(|fleet| fleet.pods.values()).any(|pod| health::is_broken(pod));
+    let differs = |fleet: &view::Fleet<'_>| {
+        let workload = fleet.workload?;
+        Some(objects::template_differs(view, fleet, workload, &workload.image.to_string()))
+    };
+    let pending = is_authorised(view) && view.fleets().any(|fleet| fleet.outdated().next().is_some() || differs(fleet) == Some(true));
+    (!begun && !broken && pending).then_some(wait)
 }
 
 /// What goes on when no release changes.
@@ -165,10 +190,11 @@ fn at_rest_or_busy(view: &View<'_>, progress: &Progress, healthy: bool, draft: &
 /// One hop of an upgrade or downgrade.
 fn walk(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) -> Progress {
     let permit = upgrade::drive(view, leg, draft);
+    let (order, unapproved) = approved_order(view, leg, draft);
     // With answers missing the leg is a memory: what was begun goes on, nothing new begins.
     let begin = permit.begin && frontier.missing.is_none();
     let course = Course {
-        order: leg.order().to_vec(),
+        order,
         leg: Some(leg),
         may_begin: begin,
         may_restart: permit.restart && frontier.missing.is_none(),
@@ -176,6 +202,10 @@ fn walk(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) -> P
         authorised: true,
     };
     let progress = rollout::run(view, &course, frontier, draft);
+    if permit.begin && progress.turn.is_none() {
+        draft.wait_all(unapproved);
+    }
+    upgrade::turn_back_if_stuck(view, leg, frontier, draft);
     if permit.begin
         && let Some(phase) = progress.phase.clone()
     {
@@ -189,6 +219,30 @@ fn walk(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) -> P
         });
     }
     progress
+}
+
+/// The components that may take their new release, in order; and what has to be approved before the next one may.
+fn approved_order(view: &View<'_>, leg: &Leg, draft: &Draft) -> (Vec<Component>, Option<WaitingOn>) {
+    let Some(operation) = &draft.operation else { return (leg.order().to_vec(), None) };
+    let approvals = record::approvals(view, leg, operation);
+    let mut order = Vec::new();
+    for component in leg.order().into_iter().filter(|component| view.cluster.workload(*component).is_some()) {
+        if let Some(wait) = approvals.before(component) {
+            return (order, Some(wait));
+        }
+        order.push(component);
+    }
+    (order, None)
+}
+
+/// A way that was given up has come to its end: what runs is kept, and what is owed is paid back.
+fn arrive(view: &View<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
+    draft.operation.clone_from(&view.observed.status.operation);
+    draft.wait_all(health::of_all(view));
+    let healthy = draft.waiting.is_empty();
+    rollout::hold(view, draft);
+    upgrade::close(view, &frontier.all(), healthy, draft);
+    Progress { turn: None, to_do: false, rolls: false, phase: None }
 }
 
 /// The way is refused: what runs is kept, and nothing stays frozen for it.

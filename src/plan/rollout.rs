@@ -60,7 +60,7 @@ pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, dra
     let stands: Vec<Stand<'_, '_>> = course.order.iter().filter_map(|component| stand(view, course, *component)).collect();
     let turn = stands.iter().position(|stand| !stand.is_done());
     for (index, stand) in stands.iter().enumerate() {
-        let form = form(course, stand, turn == Some(index), frontier, view.cluster.policy.paused);
+        let form = form(course, stand, turn == Some(index), frontier, view.is_paused());
         draft.forms.insert(stand.fleet.component, form);
     }
     for stand in stands.iter().filter(|stand| stand.held) {
@@ -73,7 +73,7 @@ pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, dra
     for stand in &stands {
         draft.wait_all(stand.waits.iter().cloned());
     }
-    if to_do && view.cluster.policy.paused {
+    if to_do && view.is_paused() {
         draft.wait(WaitingOn::Paused);
     } else if !replace_broken(view, &stands, draft) && !at.differs && at.outdated {
         restart_next(view, course, at, draft);

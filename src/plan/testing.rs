@@ -14,8 +14,8 @@ use crate::model::starrocks::{
     TabletStatistic,
 };
 use crate::model::{
-    Answer, Cluster, Component, Decision, FrontendSetting, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, Silence, SilenceKind,
-    Statement, Step, Timestamp,
+    Answer, Cluster, Component, Decision, FrontendSetting, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, Record, RecordAct,
+    Silence, SilenceKind, Statement, Step, Timestamp,
 };
 use crate::release::{Catalog, Image, Line, parse_version};
 use crate::validate::{References, validate};
@@ -63,6 +63,8 @@ pub struct World {
     pub journal_since_image: u64,
     /// Ended schema changes that the frontends remember; they forget one each time that they look, once told to.
     pub schema_changes: u64,
+    /// StarRocksUpgrades; `None` where nobody has installed that kind.
+    pub records: Option<Vec<Record>>,
     processes: BTreeMap<String, Process>,
     image_due: Option<(Timestamp, u64)>,
     leaving: BTreeMap<String, Timestamp>,
@@ -109,6 +111,7 @@ impl World {
             broken_loads: BTreeSet::new(),
             journal_since_image: 3,
             schema_changes: 0,
+            records: Some(Vec::new()),
             processes: BTreeMap::new(),
             image_due: None,
             leaving: BTreeMap::new(),
@@ -165,7 +168,9 @@ impl World {
         }
         self.status = decision.status.clone();
         for step in decision.steps.iter().take(acts) {
-            self.log.push(super::describe(step));
+            if !matches!(step, Step::Record(_)) {
+                self.log.push(super::describe(step));
+            }
             self.act(step);
         }
         self.advance(Duration::from_secs(5));
@@ -219,6 +224,7 @@ impl World {
         observed.objects.clone_from(&self.objects);
         observed.pods.clone_from(&self.pods);
         observed.claims.clone_from(&self.claims);
+        observed.records.clone_from(&self.records);
         for pod in self.pods.values().filter(|pod| pod.component == Component::Frontend && pod.running) {
             observed.frontends.insert(pod.name.clone(), self.report(pod));
         }
@@ -311,8 +317,37 @@ impl World {
             }
             Step::Execute { statement, .. } => self.execute(statement),
             Step::Hold | Step::LetGo { .. } => {}
+            Step::Record(act) => self.record(act),
         }
         self.reconcile();
+    }
+
+    fn record(&mut self, act: &RecordAct) {
+        self.serial += 1;
+        let version = self.serial.to_string();
+        let records = self.records.as_mut().expect("nothing is written where the kind is not served");
+        match act {
+            RecordAct::Create { name, spec } => records.push(Record {
+                name: name.clone(),
+                uid: format!("{name}-uid"),
+                resource_version: version,
+                generation: 1,
+                spec: spec.as_ref().clone(),
+                status: Default::default(),
+            }),
+            RecordAct::Report { name, resource_version, status, .. } => {
+                let record = records.iter_mut().find(|record| record.name == *name).expect("it exists");
+                assert_eq!(record.resource_version, *resource_version, "written over what was seen");
+                record.status = status.as_ref().clone();
+                record.resource_version = version;
+            }
+            RecordAct::Forget { name, .. } => records.retain(|record| record.name != *name),
+        }
+    }
+
+    /// The StarRocksUpgrade that was made last.
+    pub fn upgrade(&mut self) -> &mut Record {
+        self.records.as_mut().and_then(|records| records.last_mut()).expect("one was made")
     }
 
     /// Ends a pod; its StatefulSet makes it anew.

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::record::{Voice, way_back};
 use super::view::{Fleet, View, require};
-use crate::api::{Operation, OperationKind};
+use crate::api::{DeclinedOutcome, Operation, OperationKind, OperationPhase};
 use crate::model::{Component, WaitingOn};
 use crate::release::{Claim, Direction, Hop, Path, Refusal, ReleaseTable, Version, parse_version};
 
@@ -19,6 +20,8 @@ pub(super) enum Route {
     Settled,
     /// One hop is to be made.
     Leg(Box<Leg>),
+    /// What runs is where a way that was given up ends; what is asked for is another release.
+    Arrived,
     /// The images that run are kept.
     Held(WaitingOn),
     /// Too little was answered to tell; the images that run are kept.
@@ -39,6 +42,17 @@ pub(super) struct Leg {
     pub nodes_return: bool,
     /// Whether more than one release runs.
     pub mixed: bool,
+    /// Where the resource wants to go instead.
+    pub diversion: Option<Diversion>,
+}
+
+/// A way that leads elsewhere than the resource asks, because its user said so or a node did not come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Diversion {
+    /// The release that the resource asks for.
+    pub wanted: Version,
+    /// Whether it leads back, not merely less far.
+    pub back: bool,
 }
 
 impl Leg {
@@ -106,6 +120,10 @@ pub(super) fn route(view: &View<'_>) -> Route {
         Target::Apart(detail) => return Route::Held(WaitingOn::VersionsApart { detail }),
         target @ (Target::Release(_) | Target::NodesAhead { .. }) => target,
     };
+    let (target, diversion) = match heard(view, &frontier, target) {
+        Ok(heard) => heard,
+        Err(wait) => return Route::Held(wait),
+    };
     if let Some((component, text)) = frontier.unreadable.clone() {
         return unlisted(view, component, text);
     }
@@ -118,7 +136,56 @@ pub(super) fn route(view: &View<'_>) -> Route {
         Target::Release(target) => towards(table, &frontier, target),
         Target::Unlisted(..) | Target::Apart(_) => Ok(Route::Settled),
     };
-    routed.unwrap_or_else(|refusal| Route::Held(refused(&refusal)))
+    match routed {
+        // What the resource asks for is not what is kept.
+        Ok(Route::Settled) if diversion.is_some() => Route::Arrived,
+        Ok(Route::Leg(leg)) => Route::Leg(Box::new(Leg { diversion, ..*leg })),
+        Ok(route) => route,
+        Err(refusal) => Route::Held(refused(&refusal)),
+    }
+}
+
+/// Where the way ends once it is heard what users say about it, and what became of it before.
+fn heard(view: &View<'_>, frontier: &Frontier, target: Target) -> Result<(Target, Option<Diversion>), WaitingOn> {
+    let Target::Release(wanted) = target else { return Ok((target, None)) };
+    let status = &view.observed.status;
+    let declined = status.declined_upgrade.as_ref();
+    if let Some(declined) = declined.filter(|way| way.to == wanted.to_string() && way.generation == view.cluster.generation) {
+        // What runs may have become what is wanted all the same, by hand say.
+        if frontier.all().iter().any(|running| *running != wanted) {
+            let rolled_back = declined.outcome == DeclinedOutcome::RolledBack;
+            return Err(WaitingOn::UpgradeDeclined { to: declined.to.clone(), rolled_back });
+        }
+    }
+    let leads_there =
+        |operation: &&Operation| operation.instead_of.as_ref().or(operation.to.as_ref()).is_some_and(|to| *to == wanted.to_string());
+    let Some(operation) = status.operation.as_ref().filter(|operation| is_versioned(operation)).filter(leads_there) else {
+        return Ok((target, None));
+    };
+    let (end, back) = if operation.instead_of.is_some() {
+        (operation.to.as_deref().and_then(|to| parse_version(to).ok()), operation.turn_back == Some(true))
+    } else if operation.turn_back == Some(true) || Voice::of(view).turns_back() {
+        let back = way_back(view.cluster.releases.table(), &frontier.all(), operation)
+            .map_err(|refusal| WaitingOn::RollbackRefused { reason: format!("{} ({})", refusal.message(), refusal.code()) })?;
+        (back, true)
+    } else if Voice::of(view).stops() {
+        (stop(frontier, operation, wanted)?, false)
+    } else {
+        (None, false)
+    };
+    Ok(match end.filter(|end| *end != wanted) {
+        Some(end) => (Target::Release(end), Some(Diversion { wanted, back })),
+        None => (target, None),
+    })
+}
+
+/// The end of a walk that is to go no further: that of the hop that has begun.
+fn stop(frontier: &Frontier, operation: &Operation, wanted: Version) -> Result<Option<Version>, WaitingOn> {
+    if frontier.all().len() <= 1 && operation.phase < OperationPhase::Canary {
+        return Err(WaitingOn::UpgradeDeclined { to: wanted.to_string(), rolled_back: false });
+    }
+    let index = usize::try_from(operation.hop).ok().and_then(|hop| hop.checked_sub(1));
+    Ok(index.and_then(|index| operation.path.get(index)).and_then(|text| parse_version(text).ok()))
 }
 
 /// A refusal of the release table as something to wait for.
@@ -310,7 +377,7 @@ enum Scope {
 fn leg(hop: Hop, target: Version, after: Vec<Version>, scope: Scope, mixed: bool) -> Route {
     let frontends_at = if let Scope::Ahead(frontends) = scope { frontends } else { hop.to };
     let ahead = std::iter::once(hop.to).chain(after).collect();
-    Route::Leg(Box::new(Leg { hop, target, ahead, frontends_at, nodes_return: matches!(scope, Scope::Return), mixed }))
+    Route::Leg(Box::new(Leg { hop, target, ahead, frontends_at, nodes_return: matches!(scope, Scope::Return), mixed, diversion: None }))
 }
 
 fn stops(path: &Path) -> Vec<Version> {

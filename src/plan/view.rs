@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::Value;
 
+use super::record::Voice;
 use crate::model::component::{ordinal, pod_of_host};
 use crate::model::starrocks::{BackendRow, FrontendReport, FrontendRole, FrontendRow};
 use crate::model::{
@@ -156,6 +157,20 @@ impl<'a> View<'a> {
             Component::FrontendProxy => return None,
         };
         (!text.is_empty() && text != "NULL").then(|| parse_reported(text))
+    }
+
+    /// Whether the user holds every rollout, in the resource or in the StarRocksUpgrade of the operation.
+    pub fn is_paused(&self) -> bool {
+        self.cluster.policy.paused || Voice::of(self).pauses()
+    }
+
+    /// What to wait for when rollouts may begin at certain times only, and not now.
+    pub fn closed_window(&self) -> Option<WaitingOn> {
+        let windows = &self.cluster.policy.windows;
+        if windows.is_empty() || windows.iter().any(|window| window.open_until(self.now()).is_some()) {
+            return None;
+        }
+        Some(WaitingOn::WindowClosed { opens: windows.iter().filter_map(|window| window.opens_next(self.now())).min() })
     }
 
     /// Whether a risk was accepted by name.

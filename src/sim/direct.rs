@@ -181,6 +181,8 @@ impl Direct {
             Step::RestartPod { pod, uid, .. } => self.delete("Pod", &cluster.namespace, pod, uid)?,
             // The model level plays clusters only; warehouses are played on the wire.
             Step::Hold | Step::LetGo { .. } => {}
+            // Without that kind, as where nobody has installed it: nothing may depend on it.
+            Step::Record(_) => {}
             Step::Execute { frontend, statement } => {
                 let host = observed.pods.get(frontend).and_then(|pod| pod.ip.clone()).unwrap_or_default();
                 let at = SqlEndpoint { host, port: cluster.frontend.query_port() };

@@ -12,12 +12,14 @@ const FLEETING: [&str; 3] = ["Event", "Lease", "CustomResourceDefinition"];
 const COMPARED: [&str; 7] =
     ["StarRocksCluster", "ConfigMap", "Service", "StatefulSet", "Deployment", "HorizontalPodAutoscaler", "PersistentVolumeClaim"];
 /// Fields whose value depends on when something happened or on chance.
-const ACCIDENTAL: [&str; 15] = [
+const ACCIDENTAL: [&str; 16] = [
     "lastTransitionTime",
     "since",
     "startedAt",
     "finishedAt",
     "canarySince",
+    // Its name holds the moment of its beginning.
+    "record",
     "leader",
     "clusterIP",
     "clusterIPs",

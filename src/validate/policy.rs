@@ -5,8 +5,9 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::EnvVar;
 
 use super::fault::{Findings, Rule};
-use crate::api::{self, Consent, Credentials, UpgradePolicy};
-use crate::model::cluster::{DisasterRecovery, LoginSource, MountInfo, Policy, RunMode, ValueSource, Workload, given};
+use crate::api::{self, Approval, Consent, Credentials, MaintenanceWindow, OnFailure, UpgradePolicy, Weekday};
+use crate::model::cluster::{ApprovalScope, DisasterRecovery, LoginSource, MountInfo, Policy, RunMode, ValueSource, Workload, given};
+use crate::model::{Window, WindowFault};
 
 const CANARY_SOAK_SECONDS: i32 = 30;
 const NODE_TIMEOUT_SECONDS: i32 = 600;
@@ -14,9 +15,19 @@ const NODE_TIMEOUT_SECONDS: i32 = 600;
 /// Reads `upgradePolicy`.
 pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -> Policy {
     let absent = UpgradePolicy::default();
-    // What a channel may do by itself is read with the channel.
-    let UpgradePolicy { paused, automatic: _, approved_version: _, canary_soak_seconds, node_timeout_seconds, consents } =
-        written.unwrap_or(&absent);
+    let UpgradePolicy {
+        paused,
+        // What a channel may do by itself is read with the channel.
+        automatic: _,
+        approved_version: _,
+        canary_soak_seconds,
+        node_timeout_seconds,
+        approval,
+        maintenance_windows,
+        on_failure,
+        backup_required,
+        consents,
+    } = written.unwrap_or(&absent);
     for (index, consent) in consents.iter().enumerate() {
         if let Consent::Other(word) = consent {
             findings.fault(
@@ -32,8 +43,75 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
         canary_soak: seconds("canarySoakSeconds", *canary_soak_seconds, CANARY_SOAK_SECONDS, 0, 86_400, findings),
         // After 900 s StarRocks begins to copy the tablets of a lost backend elsewhere.
         node_timeout: seconds("nodeTimeoutSeconds", *node_timeout_seconds, NODE_TIMEOUT_SECONDS, 30, 850, findings),
+        approval: scope(approval.as_ref(), findings),
+        windows: maintenance_windows.iter().enumerate().filter_map(|(index, written)| window(index, written, findings)).collect(),
+        rolls_back: rolls_back(on_failure.as_ref(), findings),
+        backup_required: backup_required.unwrap_or(false),
         consents: consents.iter().map(ToString::to_string).collect(),
     }
+}
+
+fn scope(written: Option<&Approval>, findings: &mut Findings) -> ApprovalScope {
+    match written {
+        None | Some(Approval::None) => ApprovalScope::Nothing,
+        Some(Approval::Once) => ApprovalScope::Whole,
+        Some(Approval::PerHop) => ApprovalScope::Hop,
+        Some(Approval::PerComponent) => ApprovalScope::Component,
+        Some(Approval::Other(word)) => {
+            unknown_word("approval", word, Approval::KNOWN, findings);
+            ApprovalScope::Component
+        }
+    }
+}
+
+fn rolls_back(written: Option<&OnFailure>, findings: &mut Findings) -> bool {
+    if let Some(OnFailure::Other(word)) = written {
+        unknown_word("onFailure", word, OnFailure::KNOWN, findings);
+    }
+    written == Some(&OnFailure::RollBack)
+}
+
+fn unknown_word(field: &str, word: &str, known: &[&str], findings: &mut Findings) {
+    findings.fault(
+        Rule::PolicyRange,
+        format!("spec.upgradePolicy.{field}"),
+        format!("{word:?} is no word that this operator knows"),
+        format!("Write one of {}", known.join(", ")),
+    );
+}
+
+fn window(index: usize, written: &MaintenanceWindow, findings: &mut Findings) -> Option<Window> {
+    let at = |field: &str| format!("spec.upgradePolicy.maintenanceWindows[{index}]{field}");
+    let MaintenanceWindow { days, start, duration_minutes, time_zone } = written;
+    let mut numbers = Vec::with_capacity(days.len());
+    for (place, day) in days.iter().enumerate() {
+        match Weekday::KNOWN.iter().position(|known| *known == day.as_str()).and_then(|number| u8::try_from(number).ok()) {
+            Some(number) => numbers.push(number),
+            None => findings.fault(
+                Rule::PolicyRange,
+                at(&format!(".days[{place}]")),
+                format!("{day} is no day of the week"),
+                format!("Write one of {}", Weekday::KNOWN.join(", ")),
+            ),
+        }
+    }
+    let minutes = u32::try_from(*duration_minutes).unwrap_or(0);
+    let (field, problem, way_out) = match Window::new(numbers, start, minutes, given(time_zone)) {
+        Ok(window) => return Some(window),
+        Err(WindowFault::Start) => (".start", format!("{start:?} is no time of day"), "Write hours and minutes, such as 22:30".to_owned()),
+        Err(WindowFault::Duration) => (
+            ".durationMinutes",
+            format!("{duration_minutes} does not lie between 1 and {}", Window::MINUTES_MAX),
+            "Write the minutes for which the window is open, at most a week".to_owned(),
+        ),
+        Err(WindowFault::Zone) => (
+            ".timeZone",
+            format!("{} is no time zone that this operator knows", given(time_zone).unwrap_or_default()),
+            "Write an IANA name such as Europe/Berlin, or take the field away for UTC".to_owned(),
+        ),
+    };
+    findings.fault(Rule::PolicyRange, at(field), problem, way_out);
+    None
 }
 
 fn seconds(field: &str, written: Option<i32>, default: i32, min: i32, max: i32, findings: &mut Findings) -> Duration {

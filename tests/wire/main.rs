@@ -16,6 +16,7 @@ mod refusals;
 mod rest;
 mod rights;
 mod takeover;
+mod upgrades;
 mod warehouses;
 mod watches;
 mod writes;

@@ -5,6 +5,7 @@ use starrocks_operator::sim::crash::{SUBJECT, Subject, resource};
 
 use crate::catalogs;
 use crate::harness::{apply, change, delete, pass, play, stage, until};
+use crate::upgrades;
 use crate::warehouses;
 
 /// Rights that no request of the operator itself exercises.
@@ -65,6 +66,8 @@ fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
         embedded.apply(&catalogs::catalog("mine", json!({}))).await.expect("accepted");
         catalogs::judged(&embedded, "mine", true).await;
         catalogs::delete(&embedded, "mine").await;
+
+        upgrades::forget_old_ones(&embedded).await;
 
         // Warehouses need a cluster with shared data.
         warehouses::shared_data(&embedded, "shared", true).await;

@@ -29,7 +29,7 @@ impl<'a> Case<'a> {
         }
         let pods = self.decision.steps.iter().filter_map(|step| match step {
             Step::RestartPod { pod, .. } => self.observed.pods.get(pod),
-            Step::Apply(_) | Step::Delete { .. } | Step::Execute { .. } | Step::Hold | Step::LetGo { .. } => None,
+            Step::Apply(_) | Step::Delete { .. } | Step::Execute { .. } | Step::Hold | Step::LetGo { .. } | Step::Record(_) => None,
         });
         pods.filter(|pod| pod.component == component).collect()
     }
@@ -38,7 +38,13 @@ impl<'a> Case<'a> {
     pub fn changed(&self) -> Vec<(Component, &'a StatefulSet, &'a LiveObject)> {
         let applied = self.decision.steps.iter().filter_map(|step| match step {
             Step::Apply(Object::StatefulSet(object)) => Some(object.as_ref()),
-            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Execute { .. } | Step::Hold | Step::LetGo { .. } => None,
+            Step::Apply(_)
+            | Step::Delete { .. }
+            | Step::RestartPod { .. }
+            | Step::Execute { .. }
+            | Step::Hold
+            | Step::LetGo { .. }
+            | Step::Record(_) => None,
         });
         applied
             .filter_map(|object| {
@@ -53,7 +59,7 @@ impl<'a> Case<'a> {
     pub fn statements(&self) -> impl Iterator<Item = &'a Statement> {
         self.decision.steps.iter().filter_map(|step| match step {
             Step::Execute { statement, .. } => Some(statement),
-            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Hold | Step::LetGo { .. } => None,
+            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Hold | Step::LetGo { .. } | Step::Record(_) => None,
         })
     }
 

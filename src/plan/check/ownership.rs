@@ -1,7 +1,7 @@
 //! Rules 5 and 9: nothing is touched that is not this cluster's own, and never the resource itself.
 
 use super::case::Case;
-use crate::model::{Component, Object, Ownership, Step};
+use crate::model::{Component, Object, Ownership, RecordAct, Step};
 
 /// Rule 5: only owned objects and pods, under the identity that was seen; claims never.
 pub(super) fn only_what_is_ours(case: &Case<'_>) -> Vec<String> {
@@ -40,6 +40,19 @@ pub(super) fn only_what_is_ours(case: &Case<'_>) -> Vec<String> {
                 let empty = case.observed.pods_of(Component::ComputeNode).next().is_none();
                 if !case.observed.is_leaving() || !named || !empty {
                     found.push("a finalizer would be taken off although its warehouse is not known to be gone".to_owned());
+                }
+            }
+            Step::Record(act) => {
+                let records = case.observed.records.as_deref().unwrap_or_default();
+                let ours = match act {
+                    RecordAct::Create { spec, .. } => spec.cluster == case.cluster.name,
+                    RecordAct::Report { name, .. } => records.iter().any(|record| record.name == *name),
+                    RecordAct::Forget { name, uid } => {
+                        records.iter().any(|record| record.name == *name && record.uid == *uid && record.is_over())
+                    }
+                };
+                if !ours {
+                    found.push(format!("StarRocksUpgrade {} is not known to be this cluster's and would be written", act.name()));
                 }
             }
             Step::Execute { frontend, .. } => {

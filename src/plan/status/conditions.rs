@@ -97,22 +97,33 @@ pub(super) fn of_refusal(message: &str, generation: i64, now: Timestamp, former:
 /// A condition, with the time of its last change.
 fn condition(aspect: Aspect, generation: i64, now: Timestamp, former: &StarRocksClusterStatus) -> Condition {
     let status = if aspect.holds { "True" } else { "False" };
-    let same = former.conditions.iter().find(|condition| condition.condition_type == aspect.name && condition.status == status);
-    let since = same.map(|condition| condition.last_transition_time.clone()).filter(|time| !time.is_empty());
     Condition {
         condition_type: aspect.name.to_owned(),
         status: status.to_owned(),
         reason: aspect.reason,
         message: aspect.message,
-        last_transition_time: since.unwrap_or_else(|| now.to_seconds_text()),
+        last_transition_time: since(&former.conditions, aspect.name, status, now),
         observed_generation: Some(generation),
     }
+}
+
+/// Since when a condition has this status.
+pub(in super::super) fn since(former: &[Condition], name: &str, status: &str, now: Timestamp) -> String {
+    let same = former.iter().find(|condition| condition.condition_type == name && condition.status == status);
+    let since = same.map(|condition| condition.last_transition_time.clone()).filter(|time| !time.is_empty());
+    since.unwrap_or_else(|| now.to_seconds_text())
 }
 
 const fn phase(ready: bool, stalled: Option<&WaitingOn>) -> &'static str {
     match (ready, stalled) {
         (true, _) => RUNNING,
-        (false, None | Some(WaitingOn::Paused | WaitingOn::ConsentNeeded { .. })) => RECONCILING,
+        (
+            false,
+            None
+            | Some(
+                WaitingOn::Paused | WaitingOn::ConsentNeeded { .. } | WaitingOn::ApprovalNeeded { .. } | WaitingOn::UpgradeDeclined { .. },
+            ),
+        ) => RECONCILING,
         (false, Some(_)) => FAILED,
     }
 }
@@ -138,7 +149,7 @@ fn is_work(view: &View<'_>, step: &Step) -> bool {
                 // An operator that has just started does not remember what was refused; the status does.
                 || former.blocked.iter().any(|blocked| blocked.code == REFUSED)
         }
-        Step::Execute { .. } => false,
+        Step::Execute { .. } | Step::Record(_) => false,
     }
 }
 

@@ -4,6 +4,7 @@ mod components;
 mod conditions;
 mod refused;
 
+pub(super) use conditions::since;
 pub(super) use refused::awaiting;
 pub use refused::{Rejection, refuse};
 
@@ -11,7 +12,7 @@ use super::draft::Draft;
 use super::upgrade;
 use super::versions::{self, Frontier};
 use super::view::View;
-use crate::api::{Blocked, ChannelStatus, Operation, StarRocksClusterStatus};
+use crate::api::{Blocked, ChannelStatus, DeclinedUpgrade, Operation, StarRocksClusterStatus};
 use crate::model::cluster::Following;
 use crate::model::{Component, Step, Timestamp, WaitingOn};
 
@@ -25,6 +26,7 @@ pub(super) fn publish(view: &View<'_>, frontier: &Frontier, draft: &Draft) -> St
         leader: view.leader().map(|leader| leader.name.clone()),
         operation: draft.operation.clone().map(|operation| told(view, operation, draft)),
         blocked: blocked(&draft.waiting, &former.blocked, view.now()),
+        declined_upgrade: declined(view, draft),
         last_upgrade: draft.last_upgrade.clone().or_else(|| former.last_upgrade.clone()),
         star_rocks_fe_status: components::of_workload(view, Component::Frontend, draft),
         star_rocks_be_status: components::of_workload(view, Component::Backend, draft),
@@ -45,6 +47,12 @@ fn channel(following: &Following) -> ChannelStatus {
         available: following.available.as_ref().map(ToString::to_string),
         deprecation: following.deprecation.clone(),
     }
+}
+
+/// The way that was given up, as long as the resource that asked for it is the same.
+fn declined(view: &View<'_>, draft: &Draft) -> Option<DeclinedUpgrade> {
+    let former = || view.observed.status.declined_upgrade.clone().filter(|former| former.generation == view.cluster.generation);
+    draft.declined.clone().or_else(former)
 }
 
 /// The release all nodes run. What was not answered in this pass is as it was.

@@ -12,6 +12,7 @@ use super::warehouses::{Stage, without_cluster};
 use crate::model::WaitingOn;
 use crate::model::cluster::RunMode;
 use crate::model::observed::{Claim, PodProblem};
+use crate::model::record::Cancel;
 use crate::model::refusal::content;
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow, ReplicaTrouble, RoutineLoadState, TabletStatistic};
 use crate::model::{Answer, Decision, LiveObject, ObjectKind, Observed, Pod, Refusal, Request, Silence, SilenceKind, Timestamp};
@@ -135,7 +136,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 16] = [
+const UPGRADES: [Scene; 21] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -193,6 +194,22 @@ const UPGRADES: [Scene; 16] = [
         world.ask_for("3.2.11");
         on_its_way("SR-2215", world)
     }),
+    ("SR-2216", || held(json!({"approval": "Once"}))),
+    ("SR-2217", || held(json!({"maintenanceWindows": [{"days": ["Sun"], "start": "02:00", "durationMinutes": 60}]}))),
+    ("SR-2218", || {
+        let mut world = asked();
+        world.pass();
+        world.upgrade().spec.cancel = Some(Cancel::StopHere);
+        on_its_way("SR-2218", world)
+    }),
+    ("SR-2219", || {
+        let mut world = World::risen(spec("2.5.20", 3, 2, 0));
+        world.ask_for("3.0.9");
+        world.run_until(300, |world, _| world.restarts().len() == 1);
+        world.upgrade().spec.cancel = Some(Cancel::RollBack);
+        on_its_way("SR-2219", world)
+    }),
+    ("SR-2220", || held(json!({"backupRequired": true}))),
 ];
 
 const SAFETY: [Scene; 18] = [
@@ -266,6 +283,13 @@ fn crossing() -> World {
     let mut world = World::risen(spec("3.4.10", 3, 3, 0));
     world.ask_for("3.5.9");
     world
+}
+
+/// An upgrade that a policy holds back.
+fn held(policy: serde_json::Value) -> Decision {
+    let mut world = asked();
+    world.edit(|spec| spec["upgradePolicy"] = policy);
+    world.pass()
 }
 
 fn if_a_service(change: impl FnOnce(&mut LiveObject)) -> Decision {

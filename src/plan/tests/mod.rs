@@ -4,6 +4,7 @@ mod channels;
 mod codes;
 mod creation;
 mod properties;
+mod records;
 mod recovery;
 mod refusals;
 mod routine_loads;

@@ -130,6 +130,7 @@ impl Stage {
                 }
             }
             Step::RestartPod { pod, .. } => self.kill(pod),
+            Step::Record(act) => panic!("a warehouse has no StarRocksUpgrade: {act:?}"),
             Step::Execute { statement, .. } => match statement {
                 Statement::DropComputeNode { host, warehouse, .. } => {
                     assert_eq!(warehouse.as_deref(), Some("w"));

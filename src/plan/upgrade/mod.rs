@@ -13,11 +13,12 @@ use std::collections::BTreeSet;
 
 use super::draft::Draft;
 use super::health;
-use super::versions::{Leg, is_versioned};
+use super::record::{self, Voice};
+use super::versions::{Frontier, Leg, is_versioned};
 use super::view::{Fleet, View, count};
-use crate::api::{LastUpgrade, Operation, OperationKind, OperationPhase};
+use crate::api::{DeclinedOutcome, DeclinedUpgrade, LastUpgrade, Operation, OperationKind, OperationPhase};
 use crate::model::{Component, WaitingOn};
-use crate::release::{Frame, Hop, Topology, Version, parse_version};
+use crate::release::{Frame, Hop, Image, Topology, Version, parse_version};
 
 /// What the engine may do in this pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +49,8 @@ pub(super) fn drive(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> Permit {
         let frozen = freeze::drive(view, leg, draft);
         return Permit { begin: true, restart: frozen };
     }
-    let begin = !view.cluster.policy.paused && prepare(view, leg, draft);
-    if view.cluster.policy.paused {
+    let begin = !view.is_paused() && prepare(view, leg, draft);
+    if view.is_paused() {
         draft.wait(WaitingOn::Paused);
     }
     Permit { begin, restart: false }
@@ -59,14 +60,15 @@ pub(super) fn drive(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> Permit {
 fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
     let phase = draft.operation.as_ref().map(|operation| operation.phase.clone()).unwrap_or_default();
     if phase < OperationPhase::Image {
-        draft.wait_all(preflight::gates(view, leg));
-        let running = loads::active(view).unwrap_or_else(|wait| {
-            if !view.consents("SkipHealthGates") {
-                draft.wait(wait);
-            }
-            Vec::new()
-        });
-        if !draft.waiting.is_empty() {
+        let (running, unknown) = match loads::active(view) {
+            Ok(running) => (running, None),
+            Err(wait) => (Vec::new(), Some(wait)),
+        };
+        let checks = preflight::checks(view, leg, unknown);
+        draft.wait_all(checks.obstacles());
+        draft.checks = Some(checks);
+        draft.wait_all(permission(view, leg, draft));
+        if !draft.waiting.is_empty() || draft.operation.as_ref().is_some_and(|operation| record::is_being_made(view, operation)) {
             return false;
         }
         let next = if image::is_needed(leg) { OperationPhase::Image } else { OperationPhase::Freeze };
@@ -99,6 +101,15 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
     }
     draft.steps.extend(preflight::statements(view, leg));
     true
+}
+
+/// What keeps a hop from beginning that is as it should be: nobody has approved it, or no maintenance window is open.
+fn permission(view: &View<'_>, leg: &Leg, draft: &Draft) -> Vec<WaitingOn> {
+    let Some(operation) = &draft.operation else { return Vec::new() };
+    let approvals = record::approvals(view, leg, operation);
+    let first = leg.order().into_iter().find(|component| view.cluster.workload(*component).is_some());
+    let approval = approvals.before_hop().or_else(|| approvals.before(first?));
+    approval.into_iter().chain(view.closed_window()).collect()
 }
 
 /// Whether an operation changed something that is to be as before once its nodes have moved.
@@ -149,6 +160,9 @@ pub(super) fn give_up(view: &View<'_>, mixed: bool, draft: &mut Draft) {
         return;
     }
     if !owes(&operation) {
+        if Voice::of(view).stops() {
+            decline(view, operation.to.clone().unwrap_or_default(), DeclinedOutcome::Stopped, draft);
+        }
         draft.operation = None;
         draft.warn("UpgradeCancelled", format!("the way to {} is not taken", operation.to.unwrap_or_default()));
     } else {
@@ -158,13 +172,53 @@ pub(super) fn give_up(view: &View<'_>, mixed: bool, draft: &mut Draft) {
 }
 
 fn finish(view: &View<'_>, operation: Operation, reached: bool, draft: &mut Draft) {
+    let voice = Voice::of(view);
+    let outcome = match operation.turn_back == Some(true) || voice.turns_back() {
+        true => Some(DeclinedOutcome::RolledBack),
+        false => (operation.instead_of.is_some() || voice.stops()).then_some(DeclinedOutcome::Stopped),
+    };
     let (from, to) = (operation.from.unwrap_or_default(), operation.to.unwrap_or_default());
     draft.operation = None;
+    let given_up = operation.instead_of.or_else(|| (!reached).then(|| to.clone()));
+    if let (Some(wanted), Some(outcome)) = (given_up, outcome) {
+        draft.warn(
+            "UpgradeGivenUp",
+            format!("the way to {wanted} was given up; every node runs one release and frontend settings are as before"),
+        );
+        return decline(view, wanted, outcome, draft);
+    }
     if !reached {
         return draft.warn("UpgradeCancelled", format!("the way from {from} to {to} was given up; frontend settings are as before"));
     }
     draft.tell("UpgradeFinished", format!("every node runs {to}; it was {from}"));
     draft.last_upgrade = Some(LastUpgrade { from, to, finished_at: Some(view.now().to_seconds_text()) });
+}
+
+/// Turns the walk back when a node does not come back on its new release and no frontend has moved, if the user wants that.
+pub(super) fn turn_back_if_stuck(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) {
+    let safe = !leg.is_downgrade() && leg.moves_frontends() && frontier.frontends.iter().all(|version| *version == leg.hop.from);
+    if !view.cluster.policy.rolls_back || leg.diversion.is_some() || !safe || frontier.missing.is_some() {
+        return;
+    }
+    let stuck = draft.waiting.iter().find(|wait| match wait {
+        WaitingOn::NodeStalled { pod, .. } | WaitingOn::PodFailing { pod, .. } => {
+            let moved = |pod: &crate::model::Pod| Image::parse(&pod.image).claim().release() == Some(leg.hop.to);
+            view.observed.pods.get(pod).is_some_and(moved)
+        }
+        _ => false,
+    });
+    let Some(why) = stuck.map(ToString::to_string) else { return };
+    let Some(operation) = &draft.operation else { return };
+    if let Ok(Some(back)) = record::way_back(view.cluster.releases.table(), &frontier.all(), operation) {
+        draft.warn("RollingBack", format!("to {back}: {why}"));
+        draft.remember(|operation| operation.turn_back = Some(true));
+    }
+}
+
+/// Remembers that a way was given up, so that it is not taken again before the resource changes.
+fn decline(view: &View<'_>, to: String, outcome: DeclinedOutcome, draft: &mut Draft) {
+    let at = Some(view.now().to_seconds_text());
+    draft.declined = Some(DeclinedUpgrade { to, generation: view.cluster.generation, outcome, at });
 }
 
 /// The memory of this leg: the former one if it leads the same way, else a new one that keeps the saved settings.
@@ -186,8 +240,13 @@ fn operation_for(view: &View<'_>, leg: &Leg) -> Operation {
             ..former.clone()
         };
     }
+    // Turned back or stopped, it is the same walk in the eyes of its users.
+    let same_walk = former.filter(|former| is_versioned(former) && leg.diversion.is_some()).and_then(|former| former.record.clone());
     Operation {
         kind,
+        record: same_walk.or_else(|| Some(record::name_for(view, &leg.target.to_string()))),
+        turn_back: leg.diversion.filter(|diversion| diversion.back).map(|_| true),
+        instead_of: leg.diversion.map(|diversion| diversion.wanted.to_string()),
         from: Some(leg.hop.from.to_string()),
         to: Some(leg.target.to_string()),
         path: leg.ahead.iter().map(Version::to_string).collect(),
@@ -268,7 +327,7 @@ pub(super) fn step_of(view: &View<'_>, operation: &Operation) -> (i32, i32) {
 }
 
 /// Wanted frontends, backends and compute nodes.
-fn fleet_sizes(view: &View<'_>) -> Topology {
+pub(super) fn fleet_sizes(view: &View<'_>) -> Topology {
     let size = |component| view.fleet(component).map_or(0, Fleet::wanted_replicas);
     Topology { frontends: size(Component::Frontend), backends: size(Component::Backend), compute_nodes: size(Component::ComputeNode) }
 }

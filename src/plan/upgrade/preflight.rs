@@ -1,6 +1,7 @@
 //! What must hold before the first node of a hop is touched; everything that does not is said at once, so that one visit mends all.
 
 use super::super::health;
+use super::super::record::Checklist;
 use super::super::versions::Leg;
 use super::super::view::{View, require};
 use crate::model::cluster::RunMode;
@@ -13,21 +14,36 @@ const DISK_USED_MAX: u32 = 8_500;
 /// With more journal entries than this after the last image, something keeps the leader from making one (starrocks.md §5, §11.2).
 const JOURNAL_SINCE_IMAGE_MAX: u64 = 100_000;
 
-/// Everything that keeps the hop from beginning.
-pub(super) fn gates(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
-    let tolerant = view.consents("SkipHealthGates");
-    let mut waits = health::of_all(view);
-    waits.extend(health::of_group(view));
-    waits.extend(health::of_replicas(view));
-    if !tolerant {
-        waits.extend(tablets(view));
-        waits.extend(disks(view));
-        waits.extend(jobs(view));
-        waits.extend(checkpoint(view));
+/// Everything that is looked at before the hop, with what keeps it from beginning.
+pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Checklist {
+    let mut list = Checklist::default();
+    list.add("NodesHealthy", health::of_all(view).into_iter().chain(health::of_group(view)));
+    list.add("ReplicasHealthy", health::of_replicas(view));
+    if view.consents("SkipHealthGates") {
+        let skipped =
+            ["TabletsHealthy, DiskSpace, NoRunningJobs, MetadataImage and RoutineLoads are skipped by the consent SkipHealthGates"];
+        list.note("HealthGates", skipped.map(str::to_owned));
+    } else {
+        list.add("TabletsHealthy", tablets(view));
+        list.add("DiskSpace", disks(view));
+        list.add("NoRunningJobs", jobs(view));
+        list.add("MetadataImage", checkpoint(view));
+        list.add("RoutineLoads", loads);
     }
-    waits.extend(consents(view, leg));
-    waits.extend(conditions(view, leg).filter_map(|condition| incompatible(view, condition)));
-    waits
+    list.add("FrontendOutage", frontend_outage(view, leg));
+    list.add("SingleReplicaTables", single_replica_tables(view));
+    list.add("Configuration", conditions(view, leg).filter_map(|condition| incompatible(view, condition)));
+    list.add("Backup", view.cluster.policy.backup_required.then_some(WaitingOn::BackupMissing));
+    list.note("ManualSteps", for_people(view, leg));
+    list.note("ReleaseSupport", unsupported(view, leg));
+    list
+}
+
+/// What is known against the release that the hop goes to, though nothing forbids it.
+fn unsupported(view: &View<'_>, leg: &Leg) -> Option<String> {
+    let line = leg.hop.to.line();
+    let label = view.cluster.releases.table().line(line)?.end_of_life.clone()?;
+    Some(format!("StarRocks' documentation calls the line {line} {label}: it gets no more corrections"))
 }
 
 /// Statements that the edge asks for before the first node; idempotent, so that a lost one is simply sent again.
@@ -129,29 +145,28 @@ pub(super) fn remembered_schema_changes(view: &View<'_>, leg: &Leg) -> Option<Wa
     }
 }
 
-fn consents(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
-    let mut waits = Vec::new();
+fn frontend_outage(view: &View<'_>, leg: &Leg) -> Option<WaitingOn> {
     let frontends = view.fleet(Component::Frontend).map_or(0, super::super::view::Fleet::live_replicas);
-    if leg.moves_frontends() && frontends < 3 && !view.consents("SingleFrontendOutage") {
-        waits.push(WaitingOn::ConsentNeeded {
-            consent: "SingleFrontendOutage".to_owned(),
-            detail: format!("with {frontends} frontend(s) nobody can query or load while one restarts"),
-        });
-    }
+    let needed = leg.moves_frontends() && frontends < 3 && !view.consents("SingleFrontendOutage");
+    needed.then(|| WaitingOn::ConsentNeeded {
+        consent: "SingleFrontendOutage".to_owned(),
+        detail: format!("with {frontends} frontend(s) nobody can query or load while one restarts"),
+    })
+}
+
+fn single_replica_tables(view: &View<'_>) -> Option<WaitingOn> {
     let keeps_tablets = view.cluster.backend.is_some() && view.cluster.run_mode == RunMode::SharedNothing;
-    if keeps_tablets && !view.consents("SingleReplicaTables") {
-        waits.extend(match require(&view.observed.group.single_replica_tables, "tables with a single replica") {
-            Ok(0) => None,
-            Ok(tables) => Some(WaitingOn::ConsentNeeded {
-                consent: "SingleReplicaTables".to_owned(),
-                detail: format!(
-                    "{tables} partitions of user tables have a single replica and are unavailable while their backend restarts"
-                ),
-            }),
-            Err(wait) => Some(wait),
-        });
+    if !keeps_tablets || view.consents("SingleReplicaTables") {
+        return None;
     }
-    waits
+    match require(&view.observed.group.single_replica_tables, "tables with a single replica") {
+        Ok(0) => None,
+        Ok(tables) => Some(WaitingOn::ConsentNeeded {
+            consent: "SingleReplicaTables".to_owned(),
+            detail: format!("{tables} partitions of user tables have a single replica and are unavailable while their backend restarts"),
+        }),
+        Err(wait) => Some(wait),
+    }
 }
 
 fn incompatible(view: &View<'_>, condition: &Condition) -> Option<WaitingOn> {
