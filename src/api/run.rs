@@ -76,11 +76,9 @@ pub struct StarRocksUpgradeSpec {
 
     /// Gives the walk up. StopHere: no further hop is begun; one that was begun is finished, because a cluster must not stay on two
     /// releases. RollBack: goes back to `status.rollbackTo`. The cluster then keeps what it runs until its resource changes. Default:
-    /// the walk goes on. RollBack cannot be taken back.
+    /// the walk goes on. Once the operator has turned back, taking this out again
+    /// changes nothing: let it end, then ask for the release again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = [
-        {"rule": "oldSelf != 'RollBack' || self == 'RollBack'", "message": "a rollback cannot be taken back; let it end, then ask for the release again"}
-    ]))]
     pub cancel: Option<Cancel>,
 }
 

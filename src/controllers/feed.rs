@@ -60,8 +60,15 @@ pub(super) fn start(client: &Client, context: &Arc<Context>, stop: &Cancellation
             (ResourceKind::Cluster.name(), &namespace, false),
             clusters,
         );
-        tasks.spawn(watch_warehouses(client.clone(), Arc::clone(context), namespace.clone(), stop.clone()));
-        tasks.spawn(watch_upgrades(client.clone(), Arc::clone(context), namespace.clone(), stop.clone()));
+        let warehouses = WarehouseSink { context: Arc::clone(context), scope: namespace.clone() };
+        let kind = (ResourceKind::Warehouse.api_resource(), ResourceKind::Warehouse.name(), namespace.as_str());
+        // There are none, and what is left of former ones can be released.
+        launch_optional(&mut tasks, (client, context, stop), kind, warehouses, |sink| {
+            sink.context.warehouses.replace(&sink.scope, Vec::new());
+        });
+        let upgrades = UpgradeSink { context: Arc::clone(context), scope: namespace.clone() };
+        let kind = (apply::upgrades(), "StarRocksUpgrade", namespace.as_str());
+        launch_optional(&mut tasks, (client, context, stop), kind, upgrades, |sink| sink.context.upgrades.are_not_served());
         for watched in context.watched.iter().copied() {
             let sink = CacheSink { context: Arc::clone(context), watched, scope: namespace.clone() };
             let what = (watched.name(), namespace.as_str(), true);
@@ -73,7 +80,9 @@ pub(super) fn start(client: &Client, context: &Arc<Context>, stop: &Cancellation
         }
     }
     if context.settings.reads_catalogs() {
-        tasks.spawn(watch_catalogs(client.clone(), Arc::clone(context), stop.clone()));
+        let sink = CatalogSink { context: Arc::clone(context) };
+        let kind = (catalog_resource(), "StarRocksVersionCatalog", "");
+        launch_optional(&mut tasks, (client, context, stop), kind, sink, |sink| sink.listed(Vec::new(), Revision(0)));
         tasks.spawn(catalogs::tell(Arc::clone(context), stop.clone()));
     }
     tasks
@@ -97,54 +106,36 @@ fn launch<K, S>(
     tasks.spawn(watch.run(stop.clone()));
 }
 
-/// Watches warehouses as soon as the server has that kind, which may be installed later or never. Whatever goes wrong here concerns no cluster, so
-/// this watch is none of those by which the process is ready.
-async fn watch_warehouses(client: Client, context: Arc<Context>, namespace: String, stop: CancellationToken) {
-    let kind = ResourceKind::Warehouse.api_resource();
+/// Watches a kind as soon as the server has it, which may be installed later or never; meanwhile `absent` is told. Whatever goes wrong here concerns
+/// no cluster, so such a watch is none of those by which the process is ready.
+async fn watch_optional<S: Sink<DynamicObject> + 'static>(
+    client: Client,
+    kind: ApiResource,
+    watch: Watch<DynamicObject, S>,
+    absent: fn(&S),
+    stop: CancellationToken,
+) {
     while !is_served(&client, &kind).await {
-        // There are none, and what is left of former ones can be released.
-        context.warehouses.replace(&namespace, Vec::new());
+        absent(&watch.sink);
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(NEXT_PROBE) => {}
         }
     }
-    let name = WatchName { kind: ResourceKind::Warehouse.name(), namespace: namespace.clone() };
-    let (api, telemetry) = (dynamic(&client, &namespace, &kind), context.telemetry.clone());
-    let sink = WarehouseSink { context, scope: namespace };
-    Arc::new(Watch { api, labels: None, name, sink, telemetry }).run(stop).await;
+    Arc::new(watch).run(stop).await;
 }
 
-/// Watches version catalogs as soon as the server has that kind, as with warehouses.
-async fn watch_catalogs(client: Client, context: Arc<Context>, stop: CancellationToken) {
-    let kind = catalog_resource();
-    let sink = CatalogSink { context: Arc::clone(&context) };
-    while !is_served(&client, &kind).await {
-        sink.listed(Vec::new(), Revision(0));
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(NEXT_PROBE) => {}
-        }
-    }
-    let name = WatchName { kind: "StarRocksVersionCatalog", namespace: String::new() };
-    let telemetry = context.telemetry.clone();
-    Arc::new(Watch { api: Api::<DynamicObject>::all_with(client, &kind), labels: None, name, sink, telemetry }).run(stop).await;
-}
-
-/// Watches StarRocksUpgrades in the same way.
-async fn watch_upgrades(client: Client, context: Arc<Context>, namespace: String, stop: CancellationToken) {
-    let kind = apply::upgrades();
-    while !is_served(&client, &kind).await {
-        context.upgrades.are_not_served();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(NEXT_PROBE) => {}
-        }
-    }
-    let name = WatchName { kind: "StarRocksUpgrade", namespace: namespace.clone() };
-    let (api, telemetry) = (dynamic(&client, &namespace, &kind), context.telemetry.clone());
-    let sink = UpgradeSink { context, scope: namespace };
-    Arc::new(Watch { api, labels: None, name, sink, telemetry }).run(stop).await;
+/// Starts the watch of an optional kind in a namespace.
+fn launch_optional<S: Sink<DynamicObject> + 'static>(
+    tasks: &mut JoinSet<()>,
+    (client, context, stop): (&Client, &Context, &CancellationToken),
+    (kind, what, namespace): (ApiResource, &'static str, &str),
+    sink: S,
+    absent: fn(&S),
+) {
+    let name = WatchName { kind: what, namespace: namespace.to_owned() };
+    let watch = Watch { api: dynamic(client, namespace, &kind), labels: None, name, sink, telemetry: context.telemetry.clone() };
+    tasks.spawn(watch_optional(client.clone(), kind, watch, absent, stop.clone()));
 }
 
 fn dynamic(client: &Client, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
