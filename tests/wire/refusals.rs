@@ -85,8 +85,9 @@ fn a_node_port_that_another_cluster_holds_is_named_and_taken_once_it_is_free() {
             assert!(message.contains(part), "{part}: {message}");
         }
         assert_eq!(second.blocked.iter().filter(|blocked| blocked.code == CODE).count(), 1, "{:?}", second.blocked);
-        for service in ["other-fe-search", "other-be-search", "other-be-service"] {
-            assert!(stored(&embedded, "Service", service).is_some(), "{service} does not depend on the refused one");
+        assert!(stored(&embedded, "Service", "other-fe-search").is_some(), "it does not depend on the refused one");
+        for service in ["other-be-search", "other-be-service"] {
+            assert!(stored(&embedded, "Service", service).is_none(), "{service} comes with its nodes, which wait for the frontends");
         }
         assert!(stored(&embedded, "StatefulSet", "other-fe").is_none(), "frontends find each other by the refused Service");
 

@@ -91,7 +91,7 @@ impl Approvals<'_, '_> {
             Component::Backend => "Backends",
             Component::ComputeNode => "ComputeNodes",
         };
-        self.missing(&format!("{}/{part}", self.hop), &[self.hop.clone()])
+        self.missing(&format!("{}/{part}", self.hop), std::slice::from_ref(&self.hop))
     }
 
     fn missing(&self, part: &str, also: &[String]) -> Option<WaitingOn> {
