@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use starrocks_operator::api::StarRocksCluster;
+use starrocks_operator::api::{StarRocksCluster, StarRocksWarehouse};
 use starrocks_operator::build;
 use starrocks_operator::model::cluster::{Cluster, Conventions};
 use starrocks_operator::model::{Object, ObjectKind, Observed, Timestamp};
 use starrocks_operator::observe::project_object;
 use starrocks_operator::plan::{Change, adoption};
 use starrocks_operator::sim::kube::{FieldValidation, Mode, Store, WriteOptions};
-use starrocks_operator::validate::{References, validate};
+use starrocks_operator::validate::{self, References, validate};
 use starrocks_operator::yaml;
 
 const NAMESPACE: &str = "starrocks";
@@ -210,6 +210,33 @@ fn frontends_that_recover_from_a_snapshot_are_those_of_the_go_operator() {
         let ours = vec![Object::StatefulSet(Box::new(set)).to_json()];
         lines.extend(unintended(&name_of(&folder), documents(&folder.join("recovering.yaml")), ours, &mut BTreeSet::new()));
     }
+    assert!(lines.is_empty(), "{} difference(s):\n{}", lines.len(), lines.join("\n"));
+}
+
+#[test]
+fn a_warehouse_has_the_objects_of_the_go_operator() {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(root().join("tests/data/go-operator").join(name)).unwrap();
+        let text = text.replace("@NAMESPACE@", NAMESPACE).replace("@UID@", UID).replace("@WAREHOUSE_UID@", UID);
+        yaml::documents(&text).unwrap()
+    };
+    let mut references = References::default();
+    let (mut clusters, mut warehouses) = (Vec::new(), Vec::new());
+    for mut document in read("warehouse.yaml") {
+        document["metadata"]["uid"] = json!(UID);
+        match document["kind"].as_str() {
+            Some("StarRocksCluster") => clusters.push(serde_json::from_value::<StarRocksCluster>(document).unwrap()),
+            Some("StarRocksWarehouse") => warehouses.push(serde_json::from_value::<StarRocksWarehouse>(document).unwrap()),
+            _ => {
+                let name = document["metadata"]["name"].as_str().unwrap().to_owned();
+                references.config_maps.insert(name, Some(serde_json::from_value(document["data"].clone()).unwrap()));
+            }
+        }
+    }
+    let host = validate(&clusters[0], &references, &Conventions::default()).unwrap();
+    let warehouse = validate::warehouse(&warehouses[0], &host, &references, &Conventions::default()).unwrap();
+    let made = ours(&host).into_iter().chain(ours(&warehouse)).collect();
+    let lines = unintended("warehouse", read("warehouse-objects.yaml"), made, &mut BTreeSet::new());
     assert!(lines.is_empty(), "{} difference(s):\n{}", lines.len(), lines.join("\n"));
 }
 

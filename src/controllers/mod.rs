@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use resources::{Unreadable, parse_cluster};
+pub use resources::{Unreadable, parse_cluster, parse_warehouse};
 pub use settings::{Scope, Settings};
 
 use crate::apply::{self, Events};

@@ -94,6 +94,14 @@ pub fn parse_cluster(object: DynamicObject) -> Result<StarRocksCluster, Unreadab
     parse(object)
 }
 
+/// Reads a warehouse as leniently as a pass does.
+///
+/// # Errors
+/// When a field has a type that no reading fits.
+pub fn parse_warehouse(object: DynamicObject) -> Result<StarRocksWarehouse, Unreadable> {
+    parse(object)
+}
+
 fn parse<K: Kind>(mut object: DynamicObject) -> Result<K, Unreadable> {
     object.metadata.managed_fields = None;
     object.types = None;

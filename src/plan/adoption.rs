@@ -1,16 +1,17 @@
-//! A cluster and what exists of it in, what taking it over would do to each object out; asks nothing of StarRocks and decides nothing.
+//! A cluster or warehouse and what exists of it in, what taking it over would do to each object out; asks nothing of StarRocks and decides nothing.
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::objects;
 use super::view::View;
+use super::{objects, warehouse};
 use crate::build::{self, Difference};
 use crate::model::component::APPLIED_ANNOTATION;
+use crate::model::warehouse::RESOURCE_FINALIZER;
 use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Observed, Ownership, WaitingOn};
 
-/// What happens to an object, or to a cluster as the most of what happens to its objects.
+/// What happens to an object, or to a resource as the most of what happens to its objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Change {
@@ -47,11 +48,15 @@ pub struct ObjectChange {
     pub blocked: Option<WaitingOn>,
 }
 
-/// A cluster.
+/// A cluster or a warehouse.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adoption {
     /// The most of what happens to its objects.
     pub verdict: Change,
+    /// What stands in the way of all of them.
+    pub blocked: Option<WaitingOn>,
+    /// What happens beside its objects, for people.
+    pub note: Option<String>,
     /// Its objects, those that are wanted first.
     pub objects: Vec<ObjectChange>,
 }
@@ -59,10 +64,29 @@ pub struct Adoption {
 /// Says what taking over would do.
 pub fn adoption(cluster: &Cluster, observed: &Observed) -> Adoption {
     let view = View::new(cluster, observed);
+    let blocked = cluster.warehouse.as_ref().and_then(|_| warehouse::misfit(&view));
+    if blocked.is_some() {
+        return Adoption { verdict: Change::CannotBeTakenOver, blocked, note: None, objects: Vec::new() };
+    }
     let mut objects: Vec<ObjectChange> = view.wanted().iter().map(|object| of_wanted(&view, object)).collect();
     objects.extend(unwanted(&view));
-    let verdict = objects.iter().map(|object| object.change).max().unwrap_or(Change::Unchanged);
-    Adoption { verdict, objects }
+    let note = of_warehouse(&view);
+    // A finalizer is written to the resource.
+    let least = if note.is_some() { Change::MetadataOnly } else { Change::Unchanged };
+    let verdict = objects.iter().map(|object| object.change).max().unwrap_or(Change::Unchanged).max(least);
+    Adoption { verdict, blocked: None, note, objects }
+}
+
+/// What becomes of the resource of a warehouse that this operator does not hold yet.
+fn of_warehouse(view: &View<'_>) -> Option<String> {
+    let held = view.observed.warehouse.as_ref().is_some_and(|report| report.held);
+    let made = view.fleet(Component::ComputeNode).is_some_and(|fleet| fleet.live.is_some());
+    let note = if made {
+        format!("the resource gets the finalizer {RESOURCE_FINALIZER}, so that its warehouse is dropped for sure with it")
+    } else {
+        "no compute node exists: whether the frontends have warehouses, and none of this name yet, is asked before any is made".to_owned()
+    };
+    (view.cluster.warehouse.is_some() && !held).then_some(note)
 }
 
 impl ObjectChange {
@@ -112,7 +136,13 @@ fn of_stateful_set(view: &View<'_>, object: &Object, live: &LiveObject, label: S
         let blocked = WaitingOn::ImmutableField { object: label, field: difference.path.clone() };
         return ObjectChange { differences: vec![difference], ..ObjectChange::blocked(key, blocked) };
     }
-    let wanted = objects::at_rest_over(view, live, workload);
+    let mut wanted = objects::at_rest_over(view, live, workload);
+    let replicas = view.fleet(workload.component).map(|fleet| i32::try_from(fleet.wanted_replicas()).unwrap_or(i32::MAX));
+    if let Some(spec) = wanted.spec.as_mut().filter(|spec| spec.replicas != replicas) {
+        // An autoscaler's number.
+        spec.replicas = replicas;
+        wanted = build::stamped_stateful_set(wanted);
+    }
     let template = wanted.spec.as_ref().map(|spec| spec.template.clone());
     let change = judged(&Object::StatefulSet(Box::new(wanted)), live, template.as_ref());
     let live_image = view.fleet(workload.component).and_then(|fleet| fleet.live_image());

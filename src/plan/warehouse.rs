@@ -66,15 +66,21 @@ pub fn let_go(resource: &str, observed: &Observed) -> Decision {
     Decision { steps, status: observed.status.clone(), waiting_on: Vec::new(), notices: Vec::new(), look_again: None }
 }
 
+/// What shows that a warehouse can never be one of its cluster.
+pub(super) fn misfit(view: &View<'_>) -> Option<WaitingOn> {
+    let cluster = view.cluster.frontends_of().to_owned();
+    (view.cluster.run_mode != RunMode::SharedData).then_some(WaitingOn::NotSharedData { cluster })
+}
+
 /// What keeps a warehouse from being made, or shows that it never can be.
 fn obstacle(view: &View<'_>, report: &WarehouseReport, made: bool) -> Option<WaitingOn> {
-    let cluster = view.cluster.frontends_of().to_owned();
-    if view.cluster.run_mode != RunMode::SharedData {
-        return Some(WaitingOn::NotSharedData { cluster });
+    if let Some(wait) = misfit(view) {
+        return Some(wait);
     }
     if made || report.held {
         return None;
     }
+    let cluster = view.cluster.frontends_of().to_owned();
     if view.serving_frontends() == 0 {
         return Some(WaitingOn::FrontendsNotServing { serving: 0, wanted: view.cluster.frontend.replicas });
     }

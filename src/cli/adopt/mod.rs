@@ -1,5 +1,6 @@
-//! `adopt --dry-run`: live clusters in, what `run` would do on taking each over out; asks with get and list only and never writes.
+//! `adopt --dry-run`: live clusters and warehouses in, what `run` would do on taking each over out; asks with get and list only and never writes.
 
+mod leaders;
 mod look;
 mod page;
 #[cfg(test)]
@@ -34,8 +35,8 @@ pub(super) struct Arguments {
 }
 
 const EXPLANATION: &str = "\
-`run` takes over what it finds: clusters that the Go operator made need no preparation, and no pod is restarted for it. This command says beforehand, cluster by \
-cluster, what that would change. It needs the rights to get and list, and may be used while the Go operator runs.
+`run` takes over what it finds: clusters and warehouses that the Go operator made need no preparation, and no pod is restarted for it. This command says \
+beforehand, resource by resource, what that would change. It needs the rights to get and list, and may be used while the Go operator runs.
 
 Verdicts:
   unchanged             nothing is written
@@ -46,7 +47,7 @@ Verdicts:
                         itself and begins at once, with all gates
   cannot be taken over  something has to be mended first; code and way out are told
 
-StarRocksWarehouses are not looked at here; `run` takes them over in the same way.
+StarRocksWarehouses are looked at where their kind is installed. Frontends are asked nothing, so whether they have warehouses at all is not told.
 
 Give the flags that `run` will have: --volume-name-with-hash, --dns-domain-suffix and --unsupported-envs (or KUBE_STARROCKS_UNSUPPORTED_ENVS) shape pods.
 
@@ -68,7 +69,7 @@ struct Answer {
     /// What could not be looked at, and what that means.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    /// The resources, by kind, namespace and name.
+    /// The resources, clusters first, by namespace and name.
     resources: Vec<Verdict>,
 }
 
@@ -84,7 +85,7 @@ struct Holder {
     renewed: Option<String>,
 }
 
-/// What happens to a resource and its objects; the kind leaves room for warehouses, which have the same form.
+/// What happens to a resource and its objects.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {

@@ -24,14 +24,14 @@ pub(super) fn table(answer: &Answer) -> String {
         page.push_str(&paragraph("Warning: ", warning));
     }
     if answer.resources.is_empty() {
-        page.push_str("No StarRocksCluster found.\n");
+        page.push_str("No StarRocksCluster and no StarRocksWarehouse found.\n");
         return page;
     }
     if !page.is_empty() {
         page.push('\n');
     }
-    let rows: Vec<[String; 5]> = answer.resources.iter().map(row).collect();
-    lines(&["NAMESPACE", "NAME", "VERDICT", "OBJECTS", "CODES"], &rows, &mut page);
+    let rows: Vec<[String; 6]> = answer.resources.iter().map(row).collect();
+    lines(&["NAMESPACE", "KIND", "NAME", "VERDICT", "OBJECTS", "CODES"], &rows, &mut page);
     for resource in &answer.resources {
         details(resource, &mut page);
     }
@@ -43,7 +43,7 @@ pub(super) fn table(answer: &Answer) -> String {
     page
 }
 
-fn row(resource: &Verdict) -> [String; 5] {
+fn row(resource: &Verdict) -> [String; 6] {
     let changed = resource.objects.iter().filter(|object| object.change > Change::MetadataOnly).count();
     let objects = match (resource.objects.len(), changed) {
         (0, _) => "-".to_owned(),
@@ -56,7 +56,7 @@ fn row(resource: &Verdict) -> [String; 5] {
     }
     codes.dedup();
     let codes = if codes.is_empty() { "-".to_owned() } else { codes.join(",") };
-    [resource.namespace.clone(), resource.name.clone(), words(resource.verdict).to_owned(), objects, codes]
+    [resource.namespace.clone(), resource.kind.to_owned(), resource.name.clone(), words(resource.verdict).to_owned(), objects, codes]
 }
 
 fn is_held(object: &ObjectChange) -> bool {
@@ -69,7 +69,7 @@ fn details(resource: &Verdict, page: &mut String) {
     if changing.is_empty() && resource.blocked.is_empty() && resource.note.is_none() {
         return;
     }
-    let _ = writeln!(page, "\n{}/{}: {}", resource.namespace, resource.name, words(resource.verdict));
+    let _ = writeln!(page, "\n{} {}/{}: {}", resource.kind, resource.namespace, resource.name, words(resource.verdict));
     if let Some(note) = &resource.note {
         page.push_str(&paragraph("  ", note));
     }
@@ -117,7 +117,7 @@ const fn words(change: Change) -> &'static str {
 }
 
 /// Rows under their heads, each column as wide as its widest entry.
-fn lines(heads: &[&str; 5], rows: &[[String; 5]], page: &mut String) {
+fn lines(heads: &[&str; 6], rows: &[[String; 6]], page: &mut String) {
     let widths: Vec<usize> = heads
         .iter()
         .enumerate()
