@@ -16,6 +16,43 @@ pub const MANAGER: &str = "sroperator";
 pub const HASH: &str = "app.starrocks.components/hash";
 pub const COPY: &str = "starrocks.kubernetes.operator/last-applied-configuration";
 
+/// Resources of users, and what the Go operator makes of them.
+pub struct Fixture {
+    resources: &'static str,
+    objects: &'static str,
+    /// StatefulSet of the frontends, which come first.
+    frontends: &'static str,
+    /// Workloads and their pods.
+    pods: &'static [(&'static str, usize)],
+}
+
+/// Three frontends, three backends, two compute nodes with an autoscaler, and a proxy.
+pub const CLUSTER: Fixture = Fixture {
+    resources: include_str!("../data/go-operator/cluster.yaml"),
+    objects: include_str!("../data/go-operator/objects.yaml"),
+    frontends: "a-fe",
+    pods: &[("a-fe", 3), ("a-be", 3), ("a-cn", 2), ("a-fe-proxy", 1)],
+};
+
+/// A shared-data cluster, and two compute nodes of a warehouse with an autoscaler.
+pub const WAREHOUSE: Fixture = Fixture {
+    resources: include_str!("../data/go-operator/warehouse.yaml"),
+    objects: include_str!("../data/go-operator/warehouse-objects.yaml"),
+    frontends: "s-fe",
+    pods: &[("s-fe", 1), ("load-jobs-warehouse-cn", 2)],
+};
+
+impl Fixture {
+    /// The objects for the resources that exist.
+    fn objects(&self, embedded: &Embedded) -> Vec<Value> {
+        let world = embedded.world();
+        let uid =
+            |kind: &str| world.store.list(kind, Some(NAMESPACE)).first().map(|found| text(found, "/metadata/uid")).unwrap_or_default();
+        let (cluster, warehouse) = (uid("StarRocksCluster"), uid("StarRocksWarehouse"));
+        documents(&self.objects.replace("@UID@", &cluster).replace("@WAREHOUSE_UID@", &warehouse))
+    }
+}
+
 /// The Go operator, as far as others can tell.
 pub struct GoOperator<'e> {
     embedded: &'e Embedded,
@@ -25,38 +62,39 @@ pub struct GoOperator<'e> {
 impl<'e> GoOperator<'e> {
     /// The user applies the cluster, and the Go operator makes its objects; done when every pod is ready. `change` makes another release of it.
     pub async fn creates(embedded: &'e Embedded, change: impl Fn(&mut Vec<Value>)) -> Self {
-        let mut uid = String::new();
-        for document in documents(include_str!("../data/go-operator/cluster.yaml"), "") {
-            let applied = embedded.apply(&document).await.expect("accepted");
-            uid = applied["metadata"]["uid"].as_str().expect("a UID").to_owned();
+        Self::creates_of(embedded, &CLUSTER, change).await
+    }
+
+    /// The same with other resources.
+    pub async fn creates_of(embedded: &'e Embedded, fixture: &Fixture, change: impl Fn(&mut Vec<Value>)) -> Self {
+        for document in documents(fixture.resources) {
+            embedded.apply(&document).await.expect("accepted");
         }
-        let mut objects = documents(include_str!("../data/go-operator/objects.yaml"), &uid);
+        let mut objects = fixture.objects(embedded);
         change(&mut objects);
         let go = Self { embedded, objects };
         for object in &go.objects {
             go.create(object).await;
-            if object["metadata"]["name"] == "a-fe" {
+            if object["metadata"]["name"] == fixture.frontends {
                 // The rest follows when the frontends' Service has an address.
-                until("a frontend is ready", 600, || go.ready("a-fe") > 0).await;
+                until("a frontend is ready", 600, || go.ready(fixture.frontends) > 0).await;
             }
         }
         for object in &go.objects {
             go.mark(object).await;
         }
-        until("every pod is ready", 1_800, || {
-            (go.ready("a-fe"), go.ready("a-be"), go.ready("a-cn"), go.ready("a-fe-proxy")) == (3, 3, 2, 1)
-        })
-        .await;
+        until("every pod is ready", 1_800, || go.expected(fixture).all(|(workload, pods)| go.ready(workload) >= *pods)).await;
         go
     }
 
     /// It comes back to a cluster that it made.
     pub fn returns(embedded: &'e Embedded) -> Self {
-        let uid = {
-            let world = embedded.world();
-            text(world.store.get("StarRocksCluster", NAMESPACE, NAME).expect("it exists"), "/metadata/uid")
-        };
-        Self { embedded, objects: documents(include_str!("../data/go-operator/objects.yaml"), &uid) }
+        Self::returns_to(embedded, &CLUSTER)
+    }
+
+    /// The same with other resources.
+    pub fn returns_to(embedded: &'e Embedded, fixture: &Fixture) -> Self {
+        Self { embedded, objects: fixture.objects(embedded) }
     }
 
     /// The objects as it would build them.
@@ -94,6 +132,13 @@ impl<'e> GoOperator<'e> {
     pub fn live(&self, object: &Value) -> Value {
         let world = self.embedded.world();
         world.store.get(&text(object, "/kind"), NAMESPACE, &text(object, "/metadata/name")).cloned().expect("it exists")
+    }
+
+    /// Workloads of the fixture that are among the objects, with their pods.
+    fn expected<'f>(&self, fixture: &'f Fixture) -> impl Iterator<Item = &'f (&'static str, usize)> {
+        let is_made =
+            |workload: &str| self.objects.iter().any(|object| object["kind"] != "Service" && object["metadata"]["name"] == workload);
+        fixture.pods.iter().filter(move |(workload, _)| is_made(workload))
     }
 
     async fn create(&self, object: &Value) {
@@ -160,9 +205,9 @@ pub fn differing(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>
     names.into_iter().filter(|name| before.get(*name) != now.get(*name)).map(told).collect()
 }
 
-/// The documents of a text for the tests' namespace and the owner with this UID.
-fn documents(text: &str, uid: &str) -> Vec<Value> {
-    yaml::documents(&text.replace("@NAMESPACE@", NAMESPACE).replace("@UID@", uid)).expect("YAML")
+/// The documents of a text for the tests' namespace.
+fn documents(text: &str) -> Vec<Value> {
+    yaml::documents(&text.replace("@NAMESPACE@", NAMESPACE)).expect("YAML")
 }
 
 pub fn text(object: &Value, pointer: &str) -> String {

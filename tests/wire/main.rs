@@ -17,6 +17,7 @@ mod rest;
 mod rights;
 mod takeover;
 mod upgrades;
+mod takeover_warehouse;
 mod warehouses;
 mod watches;
 mod writes;

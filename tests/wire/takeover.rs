@@ -12,9 +12,9 @@ const CLUSTER: Subject<'static> = Subject { namespace: NAMESPACE, name: NAME };
 /// StatefulSets, Services, autoscaler, and the proxy's Deployment, Service and ConfigMap.
 const OBJECTS: u64 = 13;
 
-fn unchanged(_: &mut Vec<Value>) {}
+pub fn unchanged(_: &mut Vec<Value>) {}
 
-fn named<'o>(objects: &'o mut [Value], kind: &str, name: &str) -> &'o mut Value {
+pub fn named<'o>(objects: &'o mut [Value], kind: &str, name: &str) -> &'o mut Value {
     objects.iter_mut().find(|object| object["kind"] == kind && object["metadata"]["name"] == name).expect("it is one of the objects")
 }
 
@@ -40,7 +40,7 @@ fn codes(embedded: &Embedded) -> Vec<String> {
 }
 
 /// Managers of an object with the operation by which they own fields, those of the status left out.
-fn managers(object: &Value) -> Vec<String> {
+pub fn managers(object: &Value) -> Vec<String> {
     let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
     let spec = entries.iter().filter(|entry| entry.get("subresource").is_none());
     spec.map(|entry| format!("{} {}", text(entry, "/manager"), text(entry, "/operation"))).collect()

@@ -11,8 +11,8 @@ use starrocks_operator::sim::ledger::Strike;
 
 use crate::harness::{self, pass, play, stage, until};
 
-const KIND: &str = "StarRocksWarehouse";
-const FINALIZER: &str = "starrocks.com/drop-warehouse";
+pub const KIND: &str = "StarRocksWarehouse";
+pub const FINALIZER: &str = "starrocks.com/drop-warehouse";
 
 /// A shared-data cluster whose frontends are played with, or without, the edition that has warehouses.
 pub async fn shared_data(embedded: &Embedded, name: &str, edition: bool) {
@@ -37,7 +37,7 @@ pub fn of_cluster(cluster: &str, name: &str, replicas: u32) -> Value {
         "spec": {"starRocksCluster": cluster, "template": {"replicas": replicas}}})
 }
 
-fn api(embedded: &Embedded) -> Api<DynamicObject> {
+pub fn api(embedded: &Embedded) -> Api<DynamicObject> {
     Api::namespaced_with(embedded.client(), "prod", &ApiResource::from_gvk(&GroupVersionKind::gvk("starrocks.com", "v1", KIND)))
 }
 
@@ -55,13 +55,13 @@ fn is_ready(embedded: &Embedded, name: &str) -> bool {
 }
 
 /// Codes of what a warehouse waits for.
-fn waits(embedded: &Embedded, name: &str) -> Vec<String> {
+pub fn waits(embedded: &Embedded, name: &str) -> Vec<String> {
     let resource = get(embedded, KIND, name).unwrap_or_default();
     let blocked = resource["status"]["blocked"].as_array().cloned().unwrap_or_default();
     blocked.iter().filter_map(|blocked| blocked["code"].as_str().map(str::to_owned)).collect()
 }
 
-fn warehouses(embedded: &Embedded) -> Vec<String> {
+pub fn warehouses(embedded: &Embedded) -> Vec<String> {
     embedded.world().starrocks.warehouses("prod")
 }
 
