@@ -22,9 +22,8 @@ pub(super) fn patch(live: &Value) -> Option<Value> {
     let ours = kept.iter().position(|entry| is_ours(entry)).map(|at| kept.remove(at));
     let mut fields = ours.map(|entry| entry["fieldsV1"].clone()).unwrap_or_else(|| json!({}));
     let api_version = live.get("apiVersion").cloned().unwrap_or_default();
-    // Paths of another version of the kind need not mean the same here; those entries only go.
-    for entry in former.iter().filter(|entry| entry.get("apiVersion") == Some(&api_version)) {
-        unite(&mut fields, &entry["fieldsV1"]);
+    for entry in &former {
+        unite(&mut fields, &fields_here(entry, &api_version));
     }
     if marked {
         unite(&mut fields, &json!({"f:metadata": {"f:annotations": {format!("f:{FORMER_HASH_ANNOTATION}"): {}}}}));
@@ -43,6 +42,16 @@ pub(super) fn patch(live: &Value) -> Option<Value> {
     let entries: Vec<Value> = std::iter::once(entry).chain(kept.into_iter().cloned()).collect();
     // A version that is not the newest any more makes this a conflict, and the next pass looks again.
     Some(json!({"metadata": {"managedFields": entries, "resourceVersion": version}}))
+}
+
+/// The fields of an entry as paths of this version of the kind. In another version paths of the spec need not mean the same, and only metadata does; but
+/// `autoscaling/v2` is `v2beta2` under another name, and the former operator wrote autoscalers that are older than the server in it.
+fn fields_here(entry: &Value, api_version: &Value) -> Value {
+    let written = entry.get("apiVersion").unwrap_or(&Value::Null);
+    if written == api_version || written == "autoscaling/v2beta2" && api_version == "autoscaling/v2" {
+        return entry["fieldsV1"].clone();
+    }
+    entry["fieldsV1"].get("f:metadata").map_or_else(|| json!({}), |metadata| json!({"f:metadata": metadata}))
 }
 
 /// Whether an entry of `managedFields` is the former operator's: by its binary's name, or, as that can be renamed, by the annotations that only it writes.
@@ -120,6 +129,24 @@ mod tests {
         assert_eq!(entries.len(), 1);
         let fields = json!({"f:spec": {"f:template": {}}, "f:metadata": {"f:annotations": {"f:app.starrocks.components/hash": {}}}});
         assert_eq!(entries[0]["fieldsV1"], fields);
+    }
+
+    #[test]
+    fn an_autoscaler_that_was_written_in_an_older_version_of_its_kind_becomes_ours_as_a_whole() {
+        let of = |version: &str, spec: Value| {
+            json!({"manager": "sroperator", "operation": "Update", "apiVersion": version,
+                "fieldsV1": {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": spec}})
+        };
+        let mut live = live(json!([
+            of("autoscaling/v2beta2", json!({"f:metrics": {}})),
+            of("autoscaling/v1", json!({"f:targetCPUUtilizationPercentage": {}}))
+        ]));
+        live["apiVersion"] = json!("autoscaling/v2");
+        let patch = patch(&live).expect("a patch");
+        let entries = patch["metadata"]["managedFields"].as_array().expect("entries");
+        assert_eq!((entries.len(), &entries[0]["apiVersion"]), (1, &json!("autoscaling/v2")));
+        // What `v1` calls otherwise is nobody's, and its metadata is ours like the rest.
+        assert_eq!(entries[0]["fieldsV1"], json!({"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {"f:metrics": {}}}));
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub enum Outcome {
 
 /// Parses the process arguments and runs the subcommand.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse_from(with_verb(std::env::args_os().collect()));
+    let arguments = Arguments::parse_from(with_two_dashes(with_verb(std::env::args_os().collect())));
     let outcome = match arguments.command {
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
@@ -125,6 +125,19 @@ fn with_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// The arguments of `run` with two dashes where a flag of several letters has one: programs in Go take both, so manifests of the Go operator may have either.
+fn with_two_dashes(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let of_run = arguments.get(1).is_some_and(|verb| verb == "run");
+    for argument in arguments.iter_mut().skip(2).filter(|_| of_run) {
+        let flag = argument.to_str().and_then(|text| text.strip_prefix('-'));
+        let long = flag.filter(|flag| flag.len() > 1 && flag.starts_with(|first: char| first.is_ascii_alphabetic()));
+        if let Some(doubled) = long.map(|flag| format!("--{flag}")) {
+            *argument = doubled.into();
+        }
+    }
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -136,6 +149,37 @@ mod tests {
         let arguments = Arguments::try_parse_from(with_verb(vec!["/sroperator".into(), "--leader-elect".into()])).expect("parses");
         assert!(matches!(arguments.command, Command::Run(_)));
         assert_eq!(with_verb(vec!["starrocks-operator".into(), "crds".into()]).len(), 2);
+    }
+
+    #[test]
+    fn flags_of_run_may_have_one_dash_as_in_programs_in_go() {
+        let written = [
+            "/sroperator",
+            "-leader-elect",
+            "-namespace=data",
+            "-zap-encoder",
+            "console",
+            "--deny-list=secret",
+            "-volume-name-with-hash=false",
+        ];
+        let read = with_two_dashes(with_verb(written.map(OsString::from).to_vec()));
+        let told = [
+            "/sroperator",
+            "run",
+            "--leader-elect",
+            "--namespace=data",
+            "--zap-encoder",
+            "console",
+            "--deny-list=secret",
+            "--volume-name-with-hash=false",
+        ];
+        assert_eq!(read, told);
+        assert!(Arguments::try_parse_from(read).is_ok());
+        // Short flags and other verbs stay as they are.
+        for untouched in [vec!["starrocks-operator", "run", "-h"], vec!["starrocks-operator", "adopt", "--dry-run", "-nprod", "-ojson"]] {
+            let arguments: Vec<OsString> = untouched.into_iter().map(OsString::from).collect();
+            assert_eq!(with_two_dashes(arguments.clone()), arguments);
+        }
     }
 
     #[test]
