@@ -235,3 +235,126 @@ fn the_compatibility_page_has_a_row_for_every_field_and_says_truly_which_are_new
         assert!(ours.keys().any(|path| covers(&row[0], path)), "{} is no field", row[0]);
     }
 }
+
+/// A cluster with this specification beside a frontend; the ConfigMap `conf` has this be.conf.
+fn resource(spec: Value, conf: Option<&str>) -> Result<Vec<Value>, Vec<&'static str>> {
+    let mut whole =
+        json!({"starRocksFeSpec": {"image": "starrocks/fe-ubuntu:3.5.9"}, "starRocksBeSpec": {"image": "starrocks/be-ubuntu:3.5.9"}});
+    merge(&mut whole, &spec);
+    let resource = json!({"apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "metadata": {"name": "a", "namespace": "n", "uid": "u"}, "spec": whole});
+    let mut references = References::default();
+    references.config_maps.insert("conf".to_owned(), conf.map(|conf| [("be.conf".to_owned(), conf.to_owned())].into()));
+    let resource: StarRocksCluster = serde_json::from_value(resource).unwrap();
+    let cluster = validate(&resource, &references, &Conventions::default())
+        .map_err(|faults| faults.iter().map(|fault| fault.code).collect::<Vec<_>>())?;
+    let mut objects: Vec<Value> = build::objects(&cluster).iter().map(Object::to_json).collect();
+    if let Some(recovery) = cluster.disaster_recovery {
+        let set = build::for_recovery(build::stateful_set(&cluster, &cluster.frontend), &cluster.frontend, recovery);
+        objects.push(json!({"recovering": Object::StatefulSet(Box::new(set)).to_json()}));
+    }
+    Ok(objects)
+}
+
+/// The pod that backends are made of.
+fn backend_pod(spec: Value, conf: Option<&str>) -> Value {
+    let objects = resource(json!({ "starRocksBeSpec": spec }), conf).unwrap_or_else(|codes| panic!("{codes:?}"));
+    let set = objects.into_iter().find(|object| object["kind"] == "StatefulSet" && object["metadata"]["name"] == "a-be").unwrap();
+    set["spec"].clone()
+}
+
+fn with_conf(conf: Option<&str>) -> Result<Vec<Value>, Vec<&'static str>> {
+    resource(json!({"starRocksBeSpec": {"configMapInfo": {"configMapName": "conf", "resolveKey": "be.conf"}}}), conf)
+}
+
+fn values<'v>(list: &'v Value, name: &str) -> Vec<&'v Value> {
+    list.as_array().into_iter().flatten().filter(|item| item["name"] == name).map(|item| &item["value"]).collect()
+}
+
+fn what_is_twice() -> bool {
+    let spec = json!({"beEnvVars": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}], "imagePullSecrets": [{"name": "s"}, {"name": "s"}],
+        "hostAliases": [{"ip": "1.1.1.1", "hostnames": ["a"]}, {"ip": "1.1.1.1", "hostnames": ["b"]}]});
+    let pod = backend_pod(spec, None)["template"]["spec"].clone();
+    values(&pod["containers"][0]["env"], "A") == [&json!("2")]
+        && pod["imagePullSecrets"] == json!([{"name": "s"}])
+        && pod["hostAliases"] == json!([{"ip": "1.1.1.1", "hostnames": ["a", "b"]}])
+}
+
+fn the_mount_path() -> bool {
+    let spec = json!({"beEnvVars": [{"name": "CONFIGMAP_MOUNT_PATH", "value": "/mine"}], "configMapInfo": {"configMapName": "conf", "resolveKey": "be.conf"}});
+    let pod = backend_pod(spec, Some(""));
+    values(&pod["template"]["spec"]["containers"][0]["env"], "CONFIGMAP_MOUNT_PATH") == [&json!("/etc/starrocks/be/conf")]
+}
+
+fn a_small_size() -> bool {
+    let spec = json!({"storageVolumes": [{"name": "be-data", "mountPath": "/opt/starrocks/be/storage", "storageSize": "0.5Gi"}]});
+    backend_pod(spec, None)["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "0.5Gi"
+}
+
+fn odd_ports() -> bool {
+    let spellings = ["be_port: 9999", "be_port 9999", "BE_PORT = 9999", "be_port = ${PORT}\nPORT = 9999"];
+    spellings.iter().all(|conf| match with_conf(Some(conf)) {
+        Ok(objects) => !serde_json::to_string(&objects).unwrap().contains("9999"),
+        // What StarRocks itself would stumble over is a fault.
+        Err(codes) => codes == ["SR-3014"],
+    })
+}
+
+fn operators_labels() -> bool {
+    let spec = json!({"starRocksBeSpec": {"service": {"labels": {"app.kubernetes.io/component": "mine", "team": "data"}}}});
+    let objects = resource(spec, None).unwrap();
+    let service = objects.iter().find(|object| object["metadata"]["name"] == "a-be-service").unwrap();
+    let labels = &service["metadata"]["labels"];
+    labels["app.kubernetes.io/component"] == "be" && labels["team"] == "data"
+}
+
+fn scalers() -> bool {
+    ["v1", "v2beta2", "v2"].iter().all(|version| {
+        let spec =
+            json!({"starRocksCnSpec": {"image": "starrocks/cn-ubuntu:3.5.9", "autoScalingPolicy": {"maxReplicas": 3, "version": version}}});
+        let objects = resource(spec, None).unwrap();
+        objects.iter().any(|object| object["kind"] == "HorizontalPodAutoscaler" && object["apiVersion"] == "autoscaling/v2")
+    })
+}
+
+fn restore_variables() -> bool {
+    let mine = json!([{"name": "RESTORE_CLUSTER_SNAPSHOT", "value": "false"}, {"name": "RESTORE_CLUSTER_GENERATION", "value": "7"}]);
+    let spec = json!({"starRocksFeSpec": {"feEnvVars": mine}, "disasterRecovery": {"enabled": true, "generation": 2}});
+    let objects = resource(spec, None).unwrap();
+    let Some(set) = objects.iter().find_map(|object| object.get("recovering")) else { return false };
+    let env = &set["spec"]["template"]["spec"]["containers"][0]["env"];
+    values(env, "RESTORE_CLUSTER_SNAPSHOT") == [&json!("true")] && values(env, "RESTORE_CLUSTER_GENERATION") == [&json!("2")]
+}
+
+/// Rows of the guide's second table by how they begin, and what proves them. What shows only in time is proven by tests on the wire.
+const MEANINGS: [(&str, fn() -> bool); 11] = [
+    ("a variable, pull Secret or host address twice", what_is_twice),
+    ("`CONFIGMAP_MOUNT_PATH` beside", the_mount_path),
+    ("`storageSize` that begins with 0", a_small_size),
+    ("a port in be.conf or cn.conf written with", odd_ports),
+    ("a port that is no number", || with_conf(Some("be_port = many")) == Err(vec!["SR-3014"])),
+    ("`webserver_port` and `be_http_port`", || with_conf(Some("webserver_port = 8041\nbe_http_port = 8042")) == Err(vec!["SR-3015"])),
+    ("a ConfigMap that is not there", || with_conf(None) == Err(vec!["SR-3013"])),
+    ("`service.labels` with a label of the operator's", operators_labels),
+    ("`autoScalingPolicy.version`", scalers),
+    ("`disasterRecovery` with RESTORE variables", restore_variables),
+    ("`disasterRecovery` of a cluster that runs", || {
+        include_str!("wire/drop_in.rs").contains("fn three_frontends_recover_and_all_three_are_in_the_restored_group")
+    }),
+];
+
+#[test]
+fn what_resources_mean_otherwise_than_there_is_as_the_guide_says() {
+    let guide = include_str!("../docs/migrate-from-go-operator.md");
+    let rows: Vec<&str> = guide
+        .lines()
+        .skip_while(|line| *line != "| in the resource | there | here | reason |")
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_start_matches("| "))
+        .collect();
+    assert_eq!(rows.len(), MEANINGS.len(), "each row has its proof, and each proof its row");
+    for (row, (beginning, holds)) in rows.iter().zip(MEANINGS) {
+        assert!(row.starts_with(beginning), "{row}: expected {beginning}");
+        assert!(holds(), "{row}");
+    }
+}

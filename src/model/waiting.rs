@@ -270,6 +270,13 @@ pub enum WaitingOn {
         /// Pod.
         pod: String,
     },
+    /// A backend was taken away with its tablets, by somebody else: StarRocks still counts on it.
+    BackendUndrained {
+        /// The pod that it was.
+        pod: String,
+        /// Tablets in the books.
+        tablets: u64,
+    },
     /// A recovery is asked for and the frontends do not mount what names the snapshot.
     SnapshotNotMounted {
         /// `spec.disasterRecovery.generation`.

@@ -59,6 +59,7 @@ impl WaitingOn {
             Self::StaleVolume { .. } => ("SR-2304", "StaleVolume"),
             Self::NodeLeaving { .. } => ("SR-2305", "NodeLeaving"),
             Self::SnapshotNotMounted { .. } => ("SR-2306", "SnapshotNotMounted"),
+            Self::BackendUndrained { .. } => ("SR-2307", "BackendUndrained"),
             Self::ImmutableField { .. } => ("SR-2401", "ImmutableField"),
             Self::ForeignObject { .. } => ("SR-2402", "ForeignObject"),
             Self::TemplateHeld { .. } => ("SR-2403", "TemplateHeld"),
@@ -94,6 +95,7 @@ impl WaitingOn {
             | Self::Decommissioning { pod, .. }
             | Self::StaleVolume { pod, .. }
             | Self::NodeLeaving { pod }
+            | Self::BackendUndrained { pod, .. }
             | Self::SecondClusterRisk { pod } => Some(pod),
             _ => None,
         }
@@ -119,6 +121,7 @@ impl WaitingOn {
                 | Self::VersionsApart { .. }
                 | Self::ChannelHeld { .. }
                 | Self::StaleVolume { .. }
+                | Self::BackendUndrained { .. }
                 | Self::TemplateHeld { .. }
                 | Self::ScaleInRefused { .. }
                 | Self::SecondClusterRisk { .. }

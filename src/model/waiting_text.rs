@@ -127,12 +127,17 @@ impl fmt::Display for WaitingOn {
             ),
             Self::StaleVolume { pod, claim } => write!(
                 out,
-                "{pod} would start on {claim}, which holds the metadata of a frontend that was dropped from the group, and hang. \
-                 Delete the claim if nothing in it is needed"
+                "{pod} would start on {claim}, which holds the metadata of a frontend that was dropped from the group or of the group that a recovery \
+                 gave up, and hang or go on with the latter. Delete the claim if nothing in it is needed"
             ),
             Self::NodeLeaving { pod } => {
                 write!(out, "{pod} is leaving; it is dropped from StarRocks once it is gone and its heartbeat has failed")
             }
+            Self::BackendUndrained { pod, tablets } => write!(
+                out,
+                "the backend {pod} was taken away without being drained, and StarRocks has {tablets} tablets of it in its books. Scale the backends out again, so that it \
+                 comes back on its volume, and then in: it is drained first. DROP BACKEND only if each of its tablets has another replica"
+            ),
             Self::SnapshotNotMounted { generation } => write!(
                 out,
                 "recovery {generation} does not begin: spec.starRocksFeSpec.configMaps mounts no cluster_snapshot.yaml. \

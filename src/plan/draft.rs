@@ -157,6 +157,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ScaleInRefused { .. }
         | WaitingOn::SecondClusterRisk { .. }
         | WaitingOn::StaleVolume { .. }
+        | WaitingOn::BackendUndrained { .. }
         | WaitingOn::SnapshotNotMounted { .. }
         | WaitingOn::ImmutableField { .. }
         | WaitingOn::ForeignObject { .. }

@@ -5,6 +5,7 @@ use super::view::View;
 use crate::api::DisasterRecoveryStatus;
 use crate::build;
 use crate::model::cluster::{DisasterRecovery, RunMode};
+use crate::model::observed::Claim;
 use crate::model::{Component, Object, Ownership, Step, WaitingOn};
 
 /// The recovery that is asked for and not done.
@@ -23,6 +24,12 @@ pub(super) fn wanted(view: &View<'_>) -> Option<DisasterRecovery> {
 pub(super) fn may_begin(view: &View<'_>, recovery: DisasterRecovery) -> bool {
     let is_doing = former(view, recovery).is_some_and(|status| status.phase.as_deref() == Some("doing"));
     recovery.snapshot_mounted || is_doing
+}
+
+/// Whether a frontend's volume is from before the last recovery: what is on it belongs to the group that was given up.
+pub(super) fn gave_up(view: &View<'_>, volume: &Claim) -> bool {
+    let begun = view.observed.status.disaster_recovery_status.as_ref().and_then(|status| status.start_timestamp);
+    begun.is_some_and(|begun| volume.created.as_seconds() < begun)
 }
 
 /// Leaves everything as it is and says what is missing.

@@ -3,10 +3,12 @@
 use super::draft::Draft;
 use super::health;
 use super::quorum;
+use super::recovery;
 use super::view::{Fleet, View, require};
+use crate::build;
 use crate::model::cluster::RunMode;
-use crate::model::component::ordinal;
-use crate::model::starrocks::{BackendRow, FrontendRole};
+use crate::model::component::{ordinal, pod_of_host};
+use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow};
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, Warehouse};
 use crate::model::{Component, Statement, Step, WaitingOn};
 
@@ -39,7 +41,13 @@ pub(super) fn is_scaling(view: &View<'_>) -> bool {
 fn frontends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft) -> u32 {
     let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
     if wanted >= live {
-        return frontends_out(view, live, wanted, draft);
+        let keeps = draft.forms.get(&Component::Frontend).is_some_and(|form| form.image.is_none());
+        // Each frontend of the template of a recovery would restore the snapshot once more, for itself.
+        let restores = keeps && fleet.live.is_some_and(build::restores);
+        if wanted == live && !rolling {
+            drop_gone_frontend(view, fleet, draft);
+        }
+        return if restores { live } else { frontends_out(view, live, wanted, draft) };
     }
     if view.cluster.disaster_recovery.is_some() && wanted >= 1 {
         return wanted;
@@ -89,11 +97,32 @@ fn frontends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draf
     live
 }
 
-/// A new frontend must not start on the metadata of one that was dropped: it would hang before it opens a port (real-fe.md §4).
+/// A frontend whose pod is gone for good keeps its vote, and the journal is not cleaned while it has not heard of it. This operator drops frontends before
+/// their pods go; the former one did not. One at a time, and only while those that stay are a majority.
+fn drop_gone_frontend(view: &View<'_>, fleet: &Fleet<'_>, draft: &mut Draft) {
+    let is_gone = |row: &&FrontendRow| gone_for_good(view, fleet, &row.host, 0).is_some();
+    let Some(row) = view.frontend_rows().into_iter().flatten().find(is_gone) else { return };
+    let pod = pod_of_host(&row.host).to_owned();
+    // A frontend counts as alive until a heartbeat fails.
+    if row.alive || view.leader().is_none() {
+        return draft.wait(WaitingOn::NodeLeaving { pod });
+    }
+    let (host, port) = (row.host.clone(), row.edit_log_port);
+    match quorum::without(view, &pod) {
+        _ if row.role == FrontendRole::Observer => draft.execute(view, Statement::DropObserver { host, port }),
+        Some(votes) if votes.survive() => draft.execute(view, Statement::DropFollower { host, port }),
+        Some(votes) => draft.wait(WaitingOn::QuorumAtRisk { alive: votes.others, majority: votes.majority() }),
+        None => draft.wait(WaitingOn::NodeLeaving { pod }),
+    }
+}
+
+/// A new frontend must not start on the metadata of one that was dropped: it would hang before it opens a port (real-fe.md §4). Nor on that of the group that
+/// a recovery gave up: two of its members would elect a leader of their own beside the restored one.
 fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> u32 {
     for ordinal in live..wanted {
         let pod = view.pod_name(Component::Frontend, ordinal);
-        let Some(claim) = view.observed.claims.keys().find(|claim| claim.ends_with(&format!("-{pod}")) && claim.contains("meta")) else {
+        let claims = &view.observed.claims;
+        let Some((claim, volume)) = claims.iter().find(|(claim, _)| claim.ends_with(&format!("-{pod}")) && claim.contains("meta")) else {
             continue;
         };
         if view.observed.pods.contains_key(&pod) {
@@ -101,7 +130,7 @@ fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> 
         }
         match require(&view.observed.group.frontends, "SHOW FRONTENDS") {
             Err(wait) => draft.wait(wait),
-            Ok(_) if view.frontend_row(&pod).is_some() => continue,
+            Ok(_) if view.frontend_row(&pod).is_some() && !recovery::gave_up(view, volume) => continue,
             Ok(_) => draft.wait(WaitingOn::StaleVolume { pod, claim: claim.clone() }),
         }
         return ordinal;
@@ -113,6 +142,7 @@ fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft
     let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
     let stay = cancel(view, wanted.min(live), draft);
     if wanted >= live {
+        tell_undrained(view, fleet, wanted, draft);
         return if stay < live { stay } else { wanted };
     }
     if view.cluster.run_mode == RunMode::SharedNothing && wanted == 0 {
@@ -153,6 +183,29 @@ fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft
     live
 }
 
+/// Backends that were scaled in by somebody who does not drain them: nothing is dropped, since some tablets may be nowhere else.
+fn tell_undrained(view: &View<'_>, fleet: &Fleet<'_>, staying: u32, draft: &mut Draft) {
+    let rows = view.node_rows(Component::Backend).into_iter().flatten().filter(|row| !row.alive && !row.decommissioning);
+    for row in rows {
+        let tablets = row.tablet_count.unwrap_or(0);
+        if tablets > 0
+            && let Some(pod) = gone_for_good(view, fleet, &row.host, staying)
+        {
+            draft.wait(WaitingOn::BackendUndrained { pod: pod.to_owned(), tablets });
+        }
+    }
+}
+
+/// The pod that a host was, if it was one of this fleet, has a number that none is to have, and is gone.
+fn gone_for_good<'h>(view: &View<'_>, fleet: &Fleet<'_>, host: &'h str, staying: u32) -> Option<&'h str> {
+    let live = fleet.live.filter(|live| live.status_is_current())?;
+    let domain = format!(".{}.{}.", live.text("/spec/serviceName"), view.cluster.namespace);
+    let workload = format!("{}-", fleet.component.workload_name(&view.cluster.name));
+    let pod = pod_of_host(host);
+    let ordinal: u32 = pod.strip_prefix(&workload)?.parse().ok()?;
+    (host.contains(&domain) && ordinal >= staying.max(fleet.live_replicas()) && !view.observed.pods.contains_key(pod)).then_some(pod)
+}
+
 /// Takes back a decommission of ours for backends that are to stay after all. A decommission by hand is left alone: the status tells
 /// them apart. Returns how many backends may stay; one that has left the group already has to be made anew.
 fn cancel(view: &View<'_>, staying: u32, draft: &mut Draft) -> u32 {
@@ -190,8 +243,7 @@ pub(super) fn has_rows(view: &View<'_>) -> bool {
 fn rows<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a BackendRow, &'a str)> {
     let search = format!(".{}.{}.", Component::ComputeNode.search_service_name(&view.cluster.name), view.cluster.namespace);
     let workload = format!("{}-", Component::ComputeNode.workload_name(&view.cluster.name));
-    let named =
-        view.node_rows(Component::ComputeNode).into_iter().flatten().map(|row| (row, crate::model::component::pod_of_host(&row.host)));
+    let named = view.node_rows(Component::ComputeNode).into_iter().flatten().map(|row| (row, pod_of_host(&row.host)));
     // Nodes of a warehouse and of a cluster can have the same names; the warehouse in which they are tells them apart.
     let warehouse = view.cluster.warehouse.as_ref().map_or_else(|| DEFAULT_WAREHOUSE.to_owned(), Warehouse::sql_name);
     named.filter(move |(row, pod)| {

@@ -10,7 +10,7 @@ use super::record::Voice;
 use crate::model::component::{ordinal, pod_of_host};
 use crate::model::starrocks::{BackendRow, FrontendReport, FrontendRole, FrontendRow};
 use crate::model::{
-    Answer, Cluster, Component, LiveObject, Object, ObjectKind, Observed, Pod, SilenceKind, Timestamp, WaitingOn, Workload,
+    Answer, Cluster, Component, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, SilenceKind, Timestamp, WaitingOn, Workload,
 };
 use crate::release::{Claim, Image, Version, parse_reported};
 
@@ -32,6 +32,8 @@ pub(super) struct Fleet<'a> {
     pub live: Option<&'a LiveObject>,
     /// Pods by ordinal.
     pub pods: BTreeMap<u32, &'a Pod>,
+    /// Replicas that an autoscaler decided on and the resource does not say.
+    autoscaled: Option<u32>,
 }
 
 impl<'a> View<'a> {
@@ -44,6 +46,7 @@ impl<'a> View<'a> {
                     workload: cluster.workload(component),
                     live: observed.object(ObjectKind::StatefulSet, &component.workload_name(&cluster.name)),
                     pods: observed.pods_of(component).filter_map(|pod| Some((pod.ordinal.or_else(|| ordinal(&pod.name))?, pod))).collect(),
+                    autoscaled: cluster.workload(component).and_then(|workload| autoscaled(cluster, workload, observed)),
                 };
                 (component, fleet)
             })
@@ -189,9 +192,9 @@ impl<'a> Fleet<'a> {
         self.live.map_or(0, |live| u32::try_from(live.body.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)).unwrap_or(0))
     }
 
-    /// Replicas the resource asks for.
+    /// Replicas the resource asks for, or its autoscaler where the resource leaves them to it.
     pub fn wanted_replicas(&self) -> u32 {
-        self.workload.map_or(0, |workload| workload.replicas)
+        self.autoscaled.unwrap_or_else(|| self.workload.map_or(0, |workload| workload.replicas))
     }
 
     /// The revision every pod should have; `None` until the StatefulSet's controller has seen its newest spec.
@@ -231,6 +234,26 @@ impl<'a> Fleet<'a> {
     pub fn ordinals(&self) -> std::ops::Range<u32> {
         0..self.live_replicas()
     }
+}
+
+/// What the schema fills in for `replicas` where a resource is put as a whole without them.
+const FILLED_IN: u32 = 1;
+
+/// The number that the autoscaler decided on last, where the resource has only what its schema fills in: whoever puts a resource as a whole and leaves the
+/// replicas to the autoscaler would otherwise take the nodes away until it looks again.
+fn autoscaled(cluster: &Cluster, workload: &Workload, observed: &Observed) -> Option<u32> {
+    let policy = workload.autoscaling.as_ref().filter(|_| workload.replicas == FILLED_IN)?;
+    let live = observed.object(ObjectKind::HorizontalPodAutoscaler, &workload.component.autoscaler_name(&cluster.name))?;
+    // One that cannot decide has no say: its last word may be of any age.
+    let conditions = live.body.pointer("/status/conditions").and_then(Value::as_array);
+    let is_idle = |condition: &Value| condition["type"] == "ScalingActive" && condition["status"] == "False";
+    if live.ownership != Ownership::Ours || live.deleting || conditions.into_iter().flatten().any(is_idle) {
+        return None;
+    }
+    let decided = live.body.pointer("/status/desiredReplicas").and_then(Value::as_i64)?.min(policy.max_replicas.into());
+    u32::try_from(decided)
+        .ok()
+        .filter(|decided| *decided > FILLED_IN && decided >= &u32::try_from(policy.min_replicas.unwrap_or(1)).unwrap_or(1))
 }
 
 /// Whether a registered host is the address of a pod.

@@ -1,7 +1,7 @@
 //! What users of the Go operator do by other ways than the specification: autoscaling, recovery from a snapshot, leaving a resource alone, scaling by hand.
 
 use k8s_openapi::api::autoscaling::v1::Scale;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use starrocks_operator::sim::crash::{self, SUBJECT, resource};
@@ -138,6 +138,37 @@ fn a_recovery_of_a_running_cluster_waits_for_a_frontend_that_really_restores() {
         crash::settle(&embedded, SUBJECT, generation).await.expect("the cluster becomes what is written");
         assert!(!restores(&embedded));
         assert_eq!((pods(&embedded, "fe"), pods(&embedded, "cn")), (1, 1));
+    });
+}
+
+#[test]
+fn three_frontends_recover_and_all_three_are_in_the_restored_group() {
+    play(async {
+        let mut embedded = stage(1).await;
+        embedded.start_operator();
+        let (wanted, conf) = recoverable(3);
+        embedded.apply(&conf).await.expect("accepted");
+        apply(&embedded, &wanted).await;
+        pass(60).await;
+        let generation = embedded
+            .patch_cluster("prod", "kube", json!({"spec": {"disasterRecovery": {"enabled": true, "generation": 1}}}))
+            .await
+            .expect("accepted");
+        until("the snapshot is restored", 1_800, || phase(&embedded) == "done").await;
+        // Two frontends on their volumes from before would be the majority of the group that was given up, and lead a second cluster.
+        let told = |embedded: &Embedded| status(embedded).blocked.into_iter().map(|blocked| blocked.code).collect::<Vec<_>>();
+        until("their volumes are told", 600, || told(&embedded).contains(&"SR-2304".to_owned())).await;
+        pass(900).await;
+        assert_eq!((pods(&embedded, "fe"), embedded.world().starrocks.leaders_of("prod").len()), (1, 1));
+        assert!(!restores(&embedded), "the one that restored is as written again");
+        let claims: Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> = Api::namespaced(embedded.client(), "prod");
+        for claim in ["fe-meta-kube-fe-1", "fe-meta-kube-fe-2"] {
+            claims.delete(claim, &DeleteParams::default()).await.expect("deleted");
+        }
+        crash::settle(&embedded, SUBJECT, generation).await.expect("the cluster becomes what is written");
+        assert_eq!((pods(&embedded, "fe"), pods(&embedded, "cn")), (3, 1));
+        let world = embedded.world();
+        assert_eq!((world.starrocks.frontends_of("prod").len(), world.starrocks.leaders_of("prod").len()), (3, 1));
     });
 }
 

@@ -3,10 +3,12 @@
 
 mod catalogs;
 mod crashes;
+mod defects;
 mod drop_in;
 mod go_operator;
 mod harness;
 mod leadership;
+mod midway;
 mod mishaps;
 mod neighbours;
 mod ownership;

@@ -50,7 +50,7 @@ pub(super) fn judge(view: &View<'_>, draft: &Draft, status: &mut StarRocksCluste
         upgrading(draft),
         degraded(draft),
     ];
-    let aspects = aspects.into_iter().chain(view.cluster.following.as_ref().map(update_available));
+    let aspects = aspects.into_iter().chain(view.cluster.following.as_ref().map(update_available)).chain(advised(view));
     status.phase = phase(ready, stalled).to_owned();
     status.reason = if ready { None } else { Some(message) };
     status.conditions = aspects.map(|aspect| condition(aspect, view.cluster.generation, view.now(), &view.observed.status)).collect();
@@ -76,6 +76,19 @@ fn update_available(following: &Following) -> Aspect {
         reason: reason.to_owned(),
         message: offered.into_iter().chain(deprecation.clone()).collect::<Vec<_>>().join(". "),
     }
+}
+
+/// What was accepted and is worth a look; nothing waits for it, and there is no such condition without it.
+fn advised(view: &View<'_>) -> Option<Aspect> {
+    /// More is told by `docs/codes.md` and found when these are mended.
+    const TOLD: usize = 8;
+    let advice = &view.cluster.advice;
+    let mut texts: Vec<String> =
+        advice.iter().take(TOLD).map(|advice| format!("{} {}: {}", advice.code, advice.field, advice.message)).collect();
+    if advice.len() > TOLD {
+        texts.push(format!("and {} more", advice.len() - TOLD));
+    }
+    (!texts.is_empty()).then(|| Aspect { name: "Advised", holds: true, reason: "WorthALook".to_owned(), message: texts.join("; ") })
 }
 
 /// The conditions of a resource that waits for something outside itself, with nothing of its own known.
@@ -130,7 +143,7 @@ const fn phase(ready: bool, stalled: Option<&WaitingOn>) -> &'static str {
 
 /// Whether a wait keeps the cluster from being as it should be.
 const fn hinders(wait: &WaitingOn) -> bool {
-    !matches!(wait, WaitingOn::TemplateHeld { .. } | WaitingOn::ChannelHeld { .. })
+    !matches!(wait, WaitingOn::TemplateHeld { .. } | WaitingOn::ChannelHeld { .. } | WaitingOn::BackendUndrained { .. })
 }
 
 /// Whether a step must have succeeded before anyone can say that all is done: it takes something away, gives a controller work, or brings

@@ -212,7 +212,7 @@ const UPGRADES: [Scene; 21] = [
     ("SR-2220", || held(json!({"backupRequired": true}))),
 ];
 
-const SAFETY: [Scene; 18] = [
+const SAFETY: [Scene; 19] = [
     ("SR-2301", || after(World::risen(spec("3.5.8", 3, 4, 0)), |spec| spec["starRocksBeSpec"]["replicas"] = json!(3))),
     ("SR-2302", || after(resting(), |spec| spec["starRocksFeSpec"]["replicas"] = json!(1))),
     // The frontends' StatefulSet, every frontend and the volume of the first one are gone.
@@ -242,6 +242,15 @@ const SAFETY: [Scene; 18] = [
         })
     }),
     ("SR-2306", || plan(&recovering(&resting(), false), &resting().observe())),
+    ("SR-2307", || {
+        if_only(&World::risen(spec("3.5.8", 3, 2, 0)), |observed| {
+            let rows = known(&mut observed.group.backends);
+            let mut gone = rows[0].clone();
+            gone.host = gone.host.replacen("kube-be-0", "kube-be-2", 1).replacen("kube-be-1", "kube-be-2", 1);
+            (gone.alive, gone.tablet_count) = (false, Some(7));
+            rows.push(gone);
+        })
+    }),
     ("SR-2401", || after(resting(), |spec| spec["starRocksBeSpec"]["storageVolumes"][0]["storageSize"] = json!("20Gi"))),
     ("SR-2402", || if_a_service(|live| *live = LiveObject::foreign())),
     ("SR-2403", || {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::process::{Component, Phase, Process, scratch};
+use super::restore::restores;
 use super::state::{FrontendVolume, MemberRole, Volume};
 use super::version::{Written, frontend_refusal};
 use super::{StarRocks, Step};
@@ -38,6 +39,9 @@ impl StarRocks {
         }
         let registered = component == Component::Frontend && self.has_metadata(&id);
         if registered {
+            if self.processes.get(&id).is_some_and(restores) {
+                self.restore(&id);
+            }
             self.begin_loading(&id);
         } else {
             self.set_phase(&id, Phase::Entrypoint { members_seen: false });

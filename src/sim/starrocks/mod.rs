@@ -31,6 +31,7 @@ mod parameters;
 mod proc;
 mod process;
 mod repair;
+mod restore;
 mod show;
 mod sockets;
 mod state;

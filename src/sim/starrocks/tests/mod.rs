@@ -15,6 +15,7 @@ mod elections;
 mod images;
 mod members;
 mod recordings;
+mod restore;
 mod settings;
 mod versions;
 
@@ -96,6 +97,11 @@ impl World {
 
     /// Starts, or restarts, the container of a pod with its volume.
     pub(super) fn start(&mut self, pod: &str, version: &str) {
+        self.start_with(pod, version, &[]);
+    }
+
+    /// The same with more variables.
+    pub(super) fn start_with(&mut self, pod: &str, version: &str, variables: &[(&str, &str)]) {
         let kind = pod.split('-').next().unwrap();
         let home = match kind {
             "fe" => "/opt/starrocks/fe/meta",
@@ -114,7 +120,11 @@ impl World {
             ip: Self::ip(pod),
             image: format!("starrocks/{kind}-ubuntu:{version}"),
             command: vec![format!("/opt/starrocks/{kind}_entrypoint.sh"), "fe-service".to_owned()],
-            environment: BTreeMap::from([("HOST_TYPE".to_owned(), "FQDN".to_owned())]),
+            environment: [("HOST_TYPE", "FQDN")]
+                .iter()
+                .chain(variables)
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             mounts,
         };
         self.names.0.insert(Self::host(pod), vec![Self::ip(pod)]);
