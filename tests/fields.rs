@@ -325,8 +325,11 @@ fn restore_variables() -> bool {
     values(env, "RESTORE_CLUSTER_SNAPSHOT") == [&json!("true")] && values(env, "RESTORE_CLUSTER_GENERATION") == [&json!("2")]
 }
 
-/// Rows of the guide's second table by how they begin, and what proves them. What shows only in time is proven by tests on the wire.
-const MEANINGS: [(&str, fn() -> bool); 11] = [
+/// How a row of the guide's second table begins, and what proves it.
+type Meaning = (&'static str, fn() -> bool);
+
+/// The rows of the guide's second table. What shows only in time is proven by tests on the wire.
+const MEANINGS: [Meaning; 11] = [
     ("a variable, pull Secret or host address twice", what_is_twice),
     ("`CONFIGMAP_MOUNT_PATH` beside", the_mount_path),
     ("`storageSize` that begins with 0", a_small_size),

@@ -247,7 +247,7 @@ fn three_frontends(objects: &mut Vec<Value>) {
 }
 
 /// The frontends as the Go operator rewrites them to restore a snapshot.
-fn restoring(objects: &mut Vec<Value>) {
+fn restoring(objects: &mut [Value]) {
     let set = named(objects, "StatefulSet", "s-fe");
     set["spec"]["replicas"] = json!(1);
     let pod = &mut set["spec"]["template"]["spec"];
