@@ -236,13 +236,14 @@ fn the_compatibility_page_has_a_row_for_every_field_and_says_truly_which_are_new
     }
 }
 
-/// A cluster with this specification beside a frontend; the ConfigMap `conf` has this be.conf.
+/// A cluster with this specification beside a frontend; the ConfigMap `conf` has this be.conf, the ConfigMap `shared` a fe.conf for shared data.
 fn resource(spec: Value, conf: Option<&str>) -> Result<Vec<Value>, Vec<&'static str>> {
     let mut whole =
         json!({"starRocksFeSpec": {"image": "starrocks/fe-ubuntu:3.5.9"}, "starRocksBeSpec": {"image": "starrocks/be-ubuntu:3.5.9"}});
     merge(&mut whole, &spec);
     let resource = json!({"apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "metadata": {"name": "a", "namespace": "n", "uid": "u"}, "spec": whole});
     let mut references = References::default();
+    references.config_maps.insert("shared".to_owned(), Some([("fe.conf".to_owned(), "run_mode = shared_data".to_owned())].into()));
     references.config_maps.insert("conf".to_owned(), conf.map(|conf| [("be.conf".to_owned(), conf.to_owned())].into()));
     let resource: StarRocksCluster = serde_json::from_value(resource).unwrap();
     let cluster = validate(&resource, &references, &Conventions::default())
@@ -318,7 +319,7 @@ fn scalers() -> bool {
 
 fn restore_variables() -> bool {
     let mine = json!([{"name": "RESTORE_CLUSTER_SNAPSHOT", "value": "false"}, {"name": "RESTORE_CLUSTER_GENERATION", "value": "7"}]);
-    let spec = json!({"starRocksFeSpec": {"feEnvVars": mine}, "disasterRecovery": {"enabled": true, "generation": 2}});
+    let spec = json!({"starRocksFeSpec": {"feEnvVars": mine, "configMapInfo": {"configMapName": "shared", "resolveKey": "fe.conf"}}, "disasterRecovery": {"enabled": true, "generation": 2}});
     let objects = resource(spec, None).unwrap();
     let Some(set) = objects.iter().find_map(|object| object.get("recovering")) else { return false };
     let env = &set["spec"]["template"]["spec"]["containers"][0]["env"];
