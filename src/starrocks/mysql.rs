@@ -1,6 +1,6 @@
 //! SQL over the MySQL text protocol with a deadline on everything; the only file that names the MySQL crate.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,16 +16,18 @@ const MAX_ALLOWED_PACKET: usize = 33_554_432;
 const WAIT_TIMEOUT: usize = 28_800;
 /// Idle connections are closed after this time: long enough for one pass, short enough not to outlive many pods.
 const IDLE: Duration = Duration::from_secs(20);
-/// Idle connections kept for one frontend and login.
-const MOST_IDLE: usize = 4;
+/// Idle connections kept in all: those of the passes under way. One costs some 20 kB here and a session there, so hundreds of clusters must not keep one each.
+const MOST_IDLE: usize = 32;
 
 /// A MySQL client that keeps a connection for the few statements of one pass.
 #[derive(Default)]
 pub(super) struct MySqlClient {
-    idle: Mutex<BTreeMap<SqlEndpoint, Vec<Idle>>>,
+    /// The oldest first.
+    idle: Mutex<VecDeque<Idle>>,
 }
 
 struct Idle {
+    at: SqlEndpoint,
     login: Login,
     since: Instant,
     connection: Conn,
@@ -60,21 +62,17 @@ impl MySqlClient {
     fn take(&self, at: &SqlEndpoint, login: &Login) -> Option<Conn> {
         let now = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|_, connections| {
-            connections.retain(|kept| now.duration_since(kept.since) < IDLE);
-            !connections.is_empty()
-        });
-        let connections = idle.get_mut(at)?;
-        let position = connections.iter().rposition(|kept| kept.login == *login)?;
-        Some(connections.swap_remove(position).connection)
+        idle.retain(|kept| now.duration_since(kept.since) < IDLE);
+        let position = idle.iter().rposition(|kept| kept.at == *at && kept.login == *login)?;
+        Some(idle.remove(position)?.connection)
     }
 
     fn keep(&self, at: &SqlEndpoint, login: &Login, connection: Conn) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let connections = idle.entry(at.clone()).or_default();
-        if connections.len() < MOST_IDLE {
-            connections.push(Idle { login: login.clone(), since: Instant::now(), connection });
+        if idle.len() >= MOST_IDLE {
+            idle.pop_front();
         }
+        idle.push_back(Idle { at: at.clone(), login: login.clone(), since: Instant::now(), connection });
     }
 }
 

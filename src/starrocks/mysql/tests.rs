@@ -171,3 +171,21 @@ async fn a_peer_that_accepts_and_stays_silent_costs_one_connect_deadline() {
     assert_eq!(MySqlClient::default().query(&at, &Login::root(), "SELECT 1").await, Err(SqlError::TimedOut));
     drop(listener);
 }
+
+#[tokio::test]
+async fn of_many_frontends_only_the_ones_asked_last_keep_a_connection() {
+    let client = MySqlClient::default();
+    let mut frontends = Vec::new();
+    for _ in 0..=MOST_IDLE {
+        let frontend = Frontend::default();
+        let at = frontend.start().await;
+        client.query(&at, &Login::root(), "SHOW FRONTENDS").await.expect("an answer");
+        frontends.push((frontend, at));
+    }
+    for (frontend, at) in frontends.iter().rev() {
+        client.query(at, &Login::root(), "SHOW FRONTENDS").await.expect("an answer");
+        let expected = if *at == frontends[0].1 { 2 } else { 1 };
+        assert_eq!(*frontend.connections.lock().expect("no panic"), expected);
+    }
+    assert_eq!(client.idle.lock().expect("no panic").len(), MOST_IDLE);
+}
