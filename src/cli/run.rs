@@ -219,13 +219,15 @@ fn log_settings(arguments: &RunArguments, in_kubernetes: bool) -> LogSettings {
 
 fn settings(arguments: &RunArguments, default_namespace: &str) -> Settings {
     let namespaces = named(&arguments.namespaces);
-    let operator_namespace = std::env::var("POD_NAMESPACE").ok().filter(|name| !name.is_empty());
+    let named_by = |variable: &str| std::env::var(variable).ok().filter(|name| !name.is_empty());
+    let operator_namespace = named_by("POD_NAMESPACE");
     Settings {
         namespaces: if namespaces.is_empty() { Scope::All } else { Scope::Several(namespaces) },
         deny_list: named(&arguments.deny_list).into_iter().collect::<BTreeSet<_>>(),
         conventions: arguments.objects.conventions(),
         concurrency: arguments.concurrency,
         leader_election: arguments.leader_elect,
+        operator_condition: named_by("OPERATOR_CONDITION_NAME"),
         operator_namespace: operator_namespace.unwrap_or_else(|| default_namespace.to_owned()),
         ..Settings::new(Clock::system(), identity())
     }

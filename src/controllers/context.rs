@@ -11,6 +11,7 @@ use super::queue::Queue;
 use super::resources::Resources;
 use super::settings::Settings;
 use super::subject::Subject;
+use super::upgradeability::Upgradeability;
 use super::upgrades::Upgrades;
 use crate::api::{StarRocksCluster, StarRocksWarehouse};
 use crate::apply;
@@ -26,6 +27,7 @@ pub(super) struct Context {
     pub(super) warehouses: Resources<StarRocksWarehouse>,
     pub(super) catalogs: Catalogs,
     pub(super) upgrades: Upgrades,
+    pub(super) upgradeability: Upgradeability,
     /// When this process began to watch.
     pub(super) began: Timestamp,
     pub(super) queue: Queue<Subject>,

@@ -17,6 +17,7 @@ mod spread;
 mod starrocks_cluster;
 mod starrocks_warehouse;
 mod subject;
+mod upgradeability;
 mod upgrades;
 mod watch;
 
@@ -120,6 +121,7 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
         warehouses: resources::Resources::default(),
         catalogs: catalogs::Catalogs::new(settings.reads_catalogs()),
         upgrades: upgrades::Upgrades::default(),
+        upgradeability: upgradeability::Upgradeability::new(settings.operator_condition.clone()),
         began: settings.clock.now(),
         queue: Queue::new(),
         watched: feed::kinds_served(&client).await,
@@ -130,6 +132,8 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
     let stop = CancellationToken::new();
     let _stop_watches_at_the_end = stop.clone().drop_guard();
     let _watches = feed::start(&client, &context, &stop);
+    let mut background = JoinSet::new();
+    background.spawn(upgradeability::keep_told(Arc::clone(&context)));
     let mut passes = JoinSet::new();
     let everything_seen = async {
         while !(context.telemetry.health.readiness_faults().is_empty() && context.catalogs.is_known()) {

@@ -54,6 +54,9 @@ pub(super) async fn carry_out(
     observed: &Observed,
     mut decision: Decision,
 ) -> Result<Next, PassError> {
+    if !context.upgradeability.lets(subject, &decision.status) {
+        return Ok(Next::After(CATCH_UP));
+    }
     let told = details::hold_back(&observed.status, &mut decision, context.memories.told(subject));
     let report = match apply::apply(&context.hands, target, observed, &decision).await {
         Ok(report) => report,
@@ -121,6 +124,7 @@ pub(super) async fn refuse<K>(
     resource: &Resource<K>,
     wanted: StarRocksClusterStatus,
 ) -> Result<Next, PassError> {
+    context.upgradeability.release(subject);
     let codes = wanted.blocked.iter().map(|blocked| blocked.code.clone());
     context.telemetry.metrics.waiting(&subject.to_string(), codes);
     let regarding = regarding(subject, &resource.uid);
@@ -137,6 +141,7 @@ pub(super) async fn refuse<K>(
 /// Forgets a resource that is gone.
 pub(super) fn forget(context: &Context, subject: &Subject) -> Next {
     context.memories.forget(subject);
+    context.upgradeability.release(subject);
     context.telemetry.metrics.waiting(&subject.to_string(), []);
     Next::Rest
 }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub operator_namespace: String,
     /// Whether to wait for the Lease before acting.
     pub leader_election: bool,
+    /// Name of the OperatorCondition in the operator's namespace, which OLM v0 gives; `None` without it.
+    pub operator_condition: Option<String>,
 }
 
 impl Settings {
@@ -47,6 +49,7 @@ impl Settings {
             identity: identity.into(),
             operator_namespace: "starrocks".to_owned(),
             leader_election: false,
+            operator_condition: None,
         }
     }
 

@@ -21,6 +21,7 @@ const FIRST_WORD: Duration = Duration::from_secs(30);
 pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Next, PassError> {
     let Some(resource) = context.clusters.get(subject.place()) else { return Ok(pass::forget(context, subject)) };
     if resource.deleting || resource.ignored {
+        context.upgradeability.release(subject);
         return Ok(Next::Rest);
     }
     if !pass::is_up_to_date(context, subject, &resource) {

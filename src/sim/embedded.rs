@@ -186,7 +186,8 @@ impl Embedded {
         self.employ(Settings { namespaces, ..Settings::new(self.clock, identity) })
     }
 
-    fn employ(&self, settings: Settings) -> Operator {
+    /// The same with settings of all kinds.
+    pub fn employ(&self, settings: Settings) -> Operator {
         let client = kube::Client::new(self.server.user(OPERATOR_USER, Arc::clone(&self.rules)), OPERATOR_NAMESPACE);
         let starrocks = Arc::new(Voice::new(Arc::clone(&self.world), Arc::clone(&self.ledger), Delay::AsTold));
         let (shutdown, telemetry) = (CancellationToken::new(), Telemetry::default());

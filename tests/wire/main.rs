@@ -11,6 +11,7 @@ mod leadership;
 mod midway;
 mod mishaps;
 mod neighbours;
+mod olm;
 mod ownership;
 mod pace;
 mod progress;
