@@ -129,10 +129,9 @@ pub(super) async fn keep_told(context: Arc<Context>) {
         sleep(SOON).await;
     }
     for place in context.clusters.names() {
-        if let Some(resource) = context.clusters.get(&place).filter(|resource| !resource.deleting && !resource.ignored) {
-            if way(&resource.status).is_some() {
-                own.lets(&Subject::Cluster(place), &resource.status);
-            }
+        let resource = context.clusters.get(&place).filter(|resource| !resource.deleting && !resource.ignored);
+        if let Some(resource) = resource.filter(|resource| way(&resource.status).is_some()) {
+            own.lets(&Subject::Cluster(place), &resource.status);
         }
     }
     loop {
