@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod crds;
 pub mod install;
+pub mod objects;
 pub mod rbac;
 pub mod reference;
 pub mod releases;
