@@ -4,7 +4,7 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::images::Lock;
-use super::{ARCHITECTURES, SERVICE_ACCOUNT, annotations, deployment, kinds};
+use super::{ARCHITECTURES, SERVICE_ACCOUNT, annotations, deployment, kinds, webhook};
 use crate::generate::rbac::{self, NAME};
 use crate::yaml::YamlError;
 
@@ -47,6 +47,7 @@ fn spec(version: &str, lock: &Lock) -> Value {
         "icon": [{ "base64data": ByteString(ICON.as_bytes().to_vec()), "mediatype": "image/svg+xml" }],
         "installModes": install_modes(),
         "install": { "strategy": "deployment", "spec": install(version, lock) },
+        "webhookdefinitions": [webhook::definition()],
         "customresourcedefinitions": { "owned": kinds::owned() },
     });
     let related = lock.related(version);

@@ -8,6 +8,7 @@ mod images;
 mod kinds;
 mod samples;
 mod scorecard;
+mod webhook;
 
 use serde_json::{Value, json};
 

@@ -42,7 +42,8 @@ mod tests {
         for crd in crds::all() {
             for version in crd.spec.versions {
                 let judged = rules.iter().any(|rule| {
-                    rule["apiVersions"] == json!([version.name]) && rule["resources"].as_array().is_some_and(|names| names.contains(&crd.spec.names.plural.clone().into()))
+                    rule["apiVersions"] == json!([version.name])
+                        && rule["resources"].as_array().is_some_and(|names| names.contains(&crd.spec.names.plural.clone().into()))
                 });
                 assert!(judged, "{} {}", crd.spec.names.plural, version.name);
             }
