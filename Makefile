@@ -2,7 +2,7 @@
 CARGO ?= cargo
 SEEDS ?= 10000
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path scorecard
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: ## Measure the operator with CLUSTERS (300) clusters on a real control pl
 
 kubectl-test: ## An ordinary kubectl against the embedded API (needs Go, once)
 	bash tests/kubectl/run
+
+scorecard: ## Every scorecard test of the package, without a container runtime (needs Go, once)
+	tests/olm/check scorecard
 
 ci: ## What the continuous integration runs
 	bash .ci/run
