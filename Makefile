@@ -2,7 +2,7 @@
 CARGO ?= cargo
 SEEDS ?= 10000
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path bundle bundle-check catalog images-lock
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path bundle bundle-check catalog images-lock scorecard
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bundle-check: generate ## Every check of the package, and that each of them can 
 
 images-lock: ## Ask registries for the digests in config/images.lock
 	config/images-lock
+
+scorecard: ## Every scorecard test of the package, without a container runtime (needs Go, once)
+	tests/olm/check scorecard
 
 ci: ## What the continuous integration runs
 	bash .ci/run
