@@ -212,11 +212,14 @@ fn placed(sample: &Value) -> Value {
 /// The ConfigMaps with configuration files that samples name. A cluster without backends keeps its data elsewhere, which only its configuration says.
 fn configurations(cluster: &Value, all: &[Value], namespace: &str) -> Vec<Value> {
     const SHARED: &str = "run_mode = shared_data\ncloud_native_meta_port = 6090\ncloud_native_storage_type = S3\n";
+    // Only an edition of StarRocks has warehouses; simulated frontends are of it when this line says so.
+    let edition = if all.iter().any(|document| document["kind"] == "StarRocksWarehouse") { "sim_multi_warehouse = true\n" } else { "" };
     let sections = all.iter().filter_map(|document| document["spec"].as_object()).flat_map(|spec| spec.values());
     let named = sections.filter_map(|section| {
         let name = text(section, "/configMapInfo/configMapName").filter(|name| !name.is_empty())?;
         let key = text(section, "/configMapInfo/resolveKey").filter(|key| !key.is_empty())?;
-        let content = if key == "fe.conf" && cluster["spec"]["starRocksBeSpec"].is_null() { SHARED } else { "" };
+        let content =
+            if key == "fe.conf" && cluster["spec"]["starRocksBeSpec"].is_null() { format!("{SHARED}{edition}") } else { String::new() };
         Some(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": {key: content}}))
     });
     named.collect()
@@ -276,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_sample_without_status_kind_or_own_name_and_a_kind_without_sample_are_found() {
-        assert_eq!(with("/status", json!({})).rule, "it has no status");
+        assert_eq!(with("/status", Value::Null).rule, "it has no status");
         let mut package = Package::sound();
         package.samples.push(package.samples[0].clone());
         assert!(only(run(&package.bundle()).unwrap().errors).rule.starts_with("another sample"));
