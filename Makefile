@@ -2,7 +2,7 @@
 CARGO ?= cargo
 SEEDS ?= 10000
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path scorecard
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path bundle bundle-check catalog images-lock scorecard
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,19 @@ bench: ## Measure the operator with CLUSTERS (300) clusters on a real control pl
 
 kubectl-test: ## An ordinary kubectl against the embedded API (needs Go, once)
 	bash tests/kubectl/run
+
+bundle: ## Write bundle/, the package for OLM, and every other generated file
+	$(CARGO) run --quiet -- generate --write
+
+catalog: bundle ## Render catalog/ from its template and the bundles; needs Go the first time
+	tests/olm/catalog --write
+
+bundle-check: generate ## Every check of the package, and that each of them can fail; needs Go the first time
+	tests/olm/check
+	tests/olm/selftest
+
+images-lock: ## Ask registries for the digests in config/images.lock
+	config/images-lock
 
 scorecard: ## Every scorecard test of the package, without a container runtime (needs Go, once)
 	tests/olm/check scorecard
