@@ -6,7 +6,7 @@ use super::rbac::{NAME, NAMESPACE, SERVICE_ACCOUNT, labels, metadata, rbac_yaml}
 use crate::yaml::{self, YamlError};
 
 /// Image of a plain install.
-const IMAGE: &str = "ghcr.io/starrocks-operator/starrocks-operator";
+pub(super) const IMAGE: &str = "ghcr.io/starrocks-operator/starrocks-operator";
 
 /// Everything of a plain install but the CRDs: namespace, rights and Deployment.
 ///
@@ -17,7 +17,7 @@ pub fn install_yaml(version: &str) -> Result<String, YamlError> {
     Ok(format!("{}---\n{}---\n{}", yaml::to_string(&namespace)?, rbac_yaml()?, yaml::to_string(&deployment(version))?))
 }
 
-fn deployment(version: &str) -> Value {
+pub(super) fn deployment(version: &str) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": metadata(NAME, Some(NAMESPACE)),

@@ -1,5 +1,6 @@
 //! Every generated file as text; one loop in the command line writes or checks them.
 
+pub mod bundle;
 pub mod catalog;
 pub mod crds;
 pub mod install;
@@ -29,7 +30,7 @@ pub struct GeneratedFile {
 /// # Errors
 /// When a value cannot be written as YAML, which would be a defect of the code.
 pub fn files() -> Result<Vec<GeneratedFile>, YamlError> {
-    Ok(vec![
+    let mut files = vec![
         file("config/crd/starrocks.com_starrocksclusters.yaml", crds::crd_yaml(&crds::starrocks_clusters())?),
         file("config/crd/starrocks.com_starrocksupgrades.yaml", crds::crd_yaml(&crds::starrocks_upgrades())?),
         file("config/crd/starrocks.com_starrockswarehouses.yaml", crds::crd_yaml(&crds::starrocks_warehouses())?),
@@ -42,7 +43,9 @@ pub fn files() -> Result<Vec<GeneratedFile>, YamlError> {
         file("docs/reference/starrocksversioncatalog.md", reference::star_rocks_version_catalog()),
         file("docs/reference/starrocksupgrade.md", reference::star_rocks_upgrade()),
         file("docs/reference/starrockswarehouse.md", reference::star_rocks_warehouse()),
-    ])
+    ];
+    files.extend(bundle::files(env!("CARGO_PKG_VERSION"))?);
+    Ok(files)
 }
 
 fn file(path: &str, content: String) -> GeneratedFile {
