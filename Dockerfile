@@ -43,9 +43,9 @@ LABEL org.opencontainers.image.title="StarRocks Operator" \
       summary="Kubernetes operator for StarRocks" \
       description="Creates StarRocks clusters on Kubernetes and walks them safely from release to release"
 COPY --from=build /rootfs /
-ENV PATH=/usr/bin
+ENV PATH=/
 # A number, so that Kubernetes can see that it is not root; any other number does as well, as on OpenShift.
 USER 65532:65532
 EXPOSE 8080 8081 9443
-ENTRYPOINT ["/usr/bin/starrocks-operator"]
+ENTRYPOINT ["/starrocks-operator"]
 CMD ["run"]

@@ -7,7 +7,7 @@ mod descriptors;
 mod images;
 mod kinds;
 mod samples;
-mod scorecard;
+pub(super) mod scorecard;
 mod webhook;
 
 use serde_json::{Value, json};
@@ -16,13 +16,9 @@ use super::rbac::NAME;
 use super::{GeneratedFile, crds, file, objects};
 use crate::yaml::{self, YamlError};
 
-/// Folders whose every file is generated: what else lies there was left behind by an older version.
-pub const FOLDERS: [&str; 1] = ["bundle"];
-
 /// ServiceAccount under OLM, which makes it.
 const SERVICE_ACCOUNT: &str = "starrocks-operator";
-/// Architectures of the operator's image.
-const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
+use super::install::ARCHITECTURES;
 /// Where a release starts, and what a Subscription without a channel gets; the catalog decides from then on.
 const CHANNELS: &str = "candidate-v0";
 const DEFAULT_CHANNEL: &str = "stable-v0";
