@@ -1,5 +1,4 @@
-# The operator's image: one static binary and the licence. Both processors are built on the machine's own, without emulation:
-#   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(git log -1 --format=%cI)" .
+# The operator's image: one static binary and the licence. `make image` builds it with docker buildx, both processors on the machine's own, without emulation.
 ARG RUST_VERSION=1.95
 
 FROM --platform=$BUILDPLATFORM docker.io/library/rust:${RUST_VERSION}-slim-bookworm AS build

@@ -31,7 +31,7 @@ const YAML_SAMPLES: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
-/// The cluster of the tour: with volumes, since a single frontend without one is never restarted, and so never upgraded.
+/// The cluster of the tour: with volumes, since a single frontend without one is never restarted, and with the consents that an upgrade of one of each needs.
 pub(super) const TOUR: &str = "\
 apiVersion: starrocks.com/v1
 kind: StarRocksCluster
@@ -39,6 +39,9 @@ metadata:
   name: first
 spec:
   version: 3.5.9
+  upgradePolicy:
+    # There is one of each: whoever upgrades it accepts that nobody is served meanwhile.
+    consents: [SingleFrontendOutage, SingleReplicaTables]
   starRocksFeSpec:
     replicas: 1
     storageVolumes:
