@@ -6,7 +6,7 @@ IMAGE ?= ghcr.io/starrocks-operator/starrocks-operator
 PLATFORMS ?= linux/amd64,linux/arm64
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path image image-test bundle bundle-check catalog images-lock
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path image image-test bundle bundle-check catalog images-lock scorecard
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bundle-check: generate ## Every check of the package, and that each of them can 
 
 images-lock: ## Ask registries for the digests in config/images.lock
 	config/images-lock
+
+scorecard: ## Every scorecard test of the package, without a container runtime (needs Go, once)
+	tests/olm/check scorecard
 
 image: ## Build the operator's image as IMAGE for PLATFORMS (needs docker with buildx; BUILDX_FLAGS=--push to publish it)
 	$(DOCKER) buildx build --platform $(PLATFORMS) --tag $(IMAGE):$(VERSION) --build-arg VERSION=$(VERSION) \

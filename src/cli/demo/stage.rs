@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -50,6 +51,37 @@ pub(super) async fn play(arguments: Arguments, script: Script) -> anyhow::Result
     outcome
 }
 
+/// What came of a story that nobody watched.
+pub(in crate::cli) struct Told {
+    /// Simulated seconds until the cluster, and every warehouse with it, was Ready.
+    pub(in crate::cli) ready_after_seconds: u64,
+    /// Simulated seconds that the upgrade took, if there was one.
+    pub(in crate::cli) upgrade_seconds: Option<u64>,
+    /// Promises that did not hold in the upgrade.
+    pub(in crate::cli) broken: Vec<String>,
+    /// Requests of the operator that its rights did not cover.
+    pub(in crate::cli) refused: Vec<String>,
+}
+
+/// Plays a script to its end without a word. `definitions` are installed, and the operator has the rights that `rules` grant.
+pub(in crate::cli) async fn unwatched(script: Script, definitions: &[Value], rules: Vec<PolicyRule>) -> anyhow::Result<Told> {
+    let embedded = Embedded::start(1, definitions, rules).await?;
+    let mut stage = Stage { embedded, script, faults: Vec::new(), mishaps: Mishaps::default() };
+    let outcome = stage.act(&mut Screen::silent()).await;
+    stage.embedded.stop_operator().await;
+    let refused = stage.embedded.ledger.refused();
+    let (created, report) = outcome.map_err(|error| match refused.first() {
+        Some(first) => error.context(format!("requests were refused for lack of rights, the first of them `{first}`")),
+        None => error,
+    })?;
+    Ok(Told {
+        ready_after_seconds: created.at_seconds,
+        upgrade_seconds: report.as_ref().map(Report::seconds),
+        broken: report.map(|report| report.broken()).unwrap_or_default(),
+        refused,
+    })
+}
+
 // A paused clock leaps whenever nothing is to be done; people and kubectl need it to pass evenly.
 fn hold_back(arguments: &Arguments) -> Option<tokio::task::JoinHandle<()>> {
     let speed = match (arguments.speed, arguments.serve) {
@@ -84,6 +116,17 @@ struct Stage {
 
 impl Stage {
     async fn story(&mut self, screen: &mut Screen) -> anyhow::Result<Outcome> {
+        match self.act(screen).await? {
+            (_, None) => Ok(Outcome::Done),
+            (_, Some(report)) => {
+                screen.document("report", &report, &report.text());
+                Ok(if report.holds() { Outcome::Done } else { bail!("the upgrade ended, but a promise was broken; see the report") })
+            }
+        }
+    }
+
+    /// Creates the cluster and upgrades it if the script says so: how it was when it had been created, and what came of the upgrade.
+    async fn act(&mut self, screen: &mut Screen) -> anyhow::Result<(Progress, Option<Report>)> {
         let (namespace, name) = (self.script.namespace.clone(), self.script.name.clone());
         let started_as = self.script.from.map_or_else(|| "the images it names".to_owned(), |version| version.to_string());
         screen.say(&format!(
@@ -95,7 +138,7 @@ impl Stage {
         screen.say(&format!("\nThe cluster is Ready after {} of cluster time.\n", super::screen::stamp(created.at_seconds)));
         let backends = created.nodes.iter().filter(|node| node.component == "BE").count();
         self.embedded.world().seed_tables(&namespace, u32::try_from(backends).unwrap_or(3));
-        let (Some(from), Some(to)) = (self.script.from, self.script.to) else { return Ok(Outcome::Done) };
+        let (Some(from), Some(to)) = (self.script.from, self.script.to) else { return Ok((created, None)) };
         let before = Before { tally: self.embedded.ledger.tally(), settings: self.seed_loads(&namespace) };
         let outline = &self.script.outline;
         screen.document("plan", &outline.value, &format!("Before anything happens, the plan:\n\n{}", outline.text));
@@ -108,8 +151,7 @@ impl Stage {
             screen.say(&format!("    the fault {name} found no moment: this upgrade has nothing for it to strike"));
         }
         let report = Report::new(&self.embedded, (from, to), (&created, &finished), &before, &self.mishaps, &format!("{namespace}/{LOAD}"));
-        screen.document("report", &report, &report.text());
-        Ok(if report.holds() { Outcome::Done } else { bail!("the upgrade ended, but a promise was broken; see the report") })
+        Ok((created, Some(report)))
     }
 
     /// A job that loads while nodes restart. Returns the scheduler settings of every frontend.
@@ -177,7 +219,7 @@ impl Stage {
                 }
                 screen.say(&line);
             }
-            if progress.settled(generation) {
+            if progress.settled(generation) && self.warehouses_are_ready() {
                 return Ok(progress);
             }
             self.mischief(screen, &progress, faults);
@@ -188,6 +230,23 @@ impl Stage {
                 bail!("given up after {} s of cluster time, {why}:\n  {}", late.as_secs(), progress.reasons().join("\n  "));
             }
         }
+    }
+
+    /// Whether every warehouse of the script rests.
+    fn warehouses_are_ready(&self) -> bool {
+        let world = self.embedded.world();
+        let mut names = self.script.documents.all.iter().filter(|document| document["kind"] == "StarRocksWarehouse");
+        names.all(|document| {
+            let name = document["metadata"]["name"].as_str().unwrap_or_default();
+            let warehouse = world.store.get("StarRocksWarehouse", &self.script.namespace, name);
+            warehouse.is_some_and(|warehouse| {
+                let status = &warehouse["status"];
+                let is_ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
+                status["observedGeneration"] == warehouse["metadata"]["generation"]
+                    && status["operation"].is_null()
+                    && status["conditions"].as_array().is_some_and(|conditions| conditions.iter().any(is_ready))
+            })
+        })
     }
 
     /// Plays each fault once, when its moment has come.
