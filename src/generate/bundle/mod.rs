@@ -7,22 +7,18 @@ mod descriptors;
 mod images;
 mod kinds;
 mod samples;
-mod scorecard;
+pub(super) mod scorecard;
 mod webhook;
 
 use serde_json::{Value, json};
 
+use super::install::ARCHITECTURES;
 use super::rbac::NAME;
 use super::{GeneratedFile, crds, file, objects};
 use crate::yaml::{self, YamlError};
 
-/// Folders whose every file is generated: what else lies there was left behind by an older version.
-pub const FOLDERS: [&str; 1] = ["bundle"];
-
 /// ServiceAccount under OLM, which makes it.
 const SERVICE_ACCOUNT: &str = "starrocks-operator";
-/// Architectures of the operator's image.
-const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 /// Where a release starts; where it comes to, and which channel is the default, the catalog says.
 const CHANNELS: &str = "candidate-v0";
 
