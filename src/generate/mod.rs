@@ -6,6 +6,7 @@ pub mod install;
 pub mod rbac;
 pub mod reference;
 pub mod releases;
+pub mod webhook;
 
 use crate::yaml::YamlError;
 
@@ -28,7 +29,7 @@ pub struct GeneratedFile {
 /// # Errors
 /// When a value cannot be written as YAML, which would be a defect of the code.
 pub fn files() -> Result<Vec<GeneratedFile>, YamlError> {
-    Ok(vec![
+    let mut files = vec![
         file("config/crd/starrocks.com_starrocksclusters.yaml", crds::crd_yaml(&crds::starrocks_clusters())?),
         file("config/crd/starrocks.com_starrocksupgrades.yaml", crds::crd_yaml(&crds::starrocks_upgrades())?),
         file("config/crd/starrocks.com_starrockswarehouses.yaml", crds::crd_yaml(&crds::starrocks_warehouses())?),
@@ -41,7 +42,9 @@ pub fn files() -> Result<Vec<GeneratedFile>, YamlError> {
         file("docs/reference/starrocksversioncatalog.md", reference::star_rocks_version_catalog()),
         file("docs/reference/starrocksupgrade.md", reference::star_rocks_upgrade()),
         file("docs/reference/starrockswarehouse.md", reference::star_rocks_warehouse()),
-    ])
+    ];
+    files.extend(webhook::component()?.into_iter().chain(webhook::cert_manager()?).map(|(path, content)| file(path, content)));
+    Ok(files)
 }
 
 fn file(path: &str, content: String) -> GeneratedFile {
