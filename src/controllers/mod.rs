@@ -119,7 +119,7 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
         caches: Caches::new(),
         clusters: resources::Resources::default(),
         warehouses: resources::Resources::default(),
-        catalogs: catalogs::Catalogs::new(settings.reads_catalogs()),
+        catalogs: catalogs::Catalogs::new(settings.reads_catalogs(), settings.tell_releases.clone()),
         upgrades: upgrades::Upgrades::default(),
         upgradeability: upgradeability::Upgradeability::new(settings.operator_condition.clone()),
         began: settings.clock.now(),

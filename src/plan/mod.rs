@@ -9,6 +9,7 @@ mod describe;
 mod draft;
 mod health;
 mod objects;
+mod preview;
 mod quorum;
 mod record;
 mod recovery;
@@ -29,6 +30,7 @@ mod tests;
 pub use adoption::{Adoption, Change, ObjectChange, adoption};
 pub use check::{Violation, check};
 pub use describe::describe;
+pub use preview::{Gate, Pace, Preview, Restart, as_described, preview, refused_way, with_reports};
 pub use status::{Rejection, refuse};
 pub use warehouse::{let_go, without_cluster};
 

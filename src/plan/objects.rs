@@ -54,7 +54,7 @@ pub(super) fn at_rest_over(view: &View<'_>, live: &LiveObject, workload: &Worklo
 }
 
 /// The StatefulSet in an image, as it can be applied over the live one.
-fn wanted_over(view: &View<'_>, live: &LiveObject, workload: &Workload, image: &str) -> StatefulSet {
+pub(super) fn wanted_over(view: &View<'_>, live: &LiveObject, workload: &Workload, image: &str) -> StatefulSet {
     let at_rest = view.wanted_set(workload).filter(|_| workload.image.to_string() == image);
     let desired =
         at_rest.cloned().unwrap_or_else(|| build::stateful_set_with(view.cluster, workload, &Image::parse(image), Strategy::AsWritten));

@@ -3,6 +3,7 @@
 mod channels;
 mod codes;
 mod creation;
+mod previews;
 mod properties;
 mod records;
 mod recovery;

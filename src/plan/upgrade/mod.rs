@@ -56,6 +56,11 @@ pub(super) fn drive(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> Permit {
     Permit { begin, restart: false }
 }
 
+/// What the preflight of a leg will find, as far as it can be told beforehand.
+pub(super) fn foreseeable(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
+    preflight::foreseeable(view, leg)
+}
+
 /// The phases before the first node of a hop. Returns whether it may be touched.
 fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
     let phase = draft.operation.as_ref().map(|operation| operation.phase.clone()).unwrap_or_default();
