@@ -75,6 +75,8 @@ pub struct UpgradePolicy {
     ///
     /// SkipHealthGates: go on although backends are down, tablets lack replicas or loads fail. Data may become unreadable.
     ///
+    /// IgnoreDisruptionBudgets: upgrade although a PodDisruptionBudget of these pods allows no disruption.
+    ///
     /// UnlistedReleases: roll images whose tag is no known release (latest, a branch, a release candidate); the operator
     /// then cannot tell an upgrade from a downgrade and proves no version pair.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
@@ -195,6 +197,8 @@ words! {
         SingleReplicaTables,
         /// Go on although a health gate says no.
         SkipHealthGates,
+        /// Restart pods although a PodDisruptionBudget allows no disruption.
+        IgnoreDisruptionBudgets,
         /// Roll images whose tag is not in the release table.
         UnlistedReleases,
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Timestamp;
 use crate::model::component::{COMPONENT_LABEL, Component, FORMER_COPY_ANNOTATION, OWNER_LABEL, ordinal};
-use crate::model::observed::{Claim, LiveObject, Ownership, Pod, PodProblem};
+use crate::model::observed::{Claim, ContainerRun, LiveObject, Ownership, Pod, PodProblem};
 use crate::model::warehouse::fleet_name;
 
 /// Annotations that repeat the whole object: kubectl's, and the one of the former operator.
@@ -126,6 +126,7 @@ pub fn project_pod(pod: &LivePod) -> Option<Pod> {
         restarts: main_status.map_or(0, |status| status.restart_count),
         problem: if ready { None } else { problem(&status) },
         failed: status.phase.as_deref() == Some("Failed"),
+        unexplained: if ready { None } else { unexplained(&status) },
         name,
     })
 }
@@ -187,6 +188,19 @@ fn container_problem(status: &ContainerStatus) -> Option<PodProblem> {
     let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
     let reason = ended.reason.clone().unwrap_or_else(|| "Error".to_owned());
     Some(PodProblem { reason, message: last_words(Some(state)), stuck: false })
+}
+
+/// A run in a crash loop whose end Kubernetes knows by its exit code only: the images of StarRocks write no termination message.
+fn unexplained(status: &PodStatus) -> Option<ContainerRun> {
+    let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let silent = |status: &&ContainerStatus| {
+        let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref()?.reason.as_deref());
+        let ended = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let message = ended.map(|ended| ended.message.as_deref().unwrap_or_default().trim());
+        waiting == Some("CrashLoopBackOff") && message == Some("")
+    };
+    let found = containers.into_iter().find(silent)?;
+    Some(ContainerRun { container: found.name.clone(), restarts: found.restart_count })
 }
 
 fn last_words(state: Option<&ContainerState>) -> String {

@@ -134,6 +134,8 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::JobsRunning { .. }
         | WaitingOn::CheckpointOverdue { .. }
         | WaitingOn::DiskFull { .. }
+        | WaitingOn::DisruptionBudgetSpent { .. }
+        | WaitingOn::DisruptionForbidden { .. }
         | WaitingOn::ClusterAbsent { .. }
         | WaitingOn::ClusterUnusable { .. }
         | WaitingOn::CredentialsRefused { .. } => 15,

@@ -154,10 +154,12 @@ fn awaits_window(view: &View<'_>) -> Option<WaitingOn> {
     });
     let broken = view.fleets().flat_map(|fleet| fleet.pods.values()).any(|pod| health::is_broken(pod));
     let differs = |fleet: &view::Fleet<'_>| {
-        let workload = fleet.workload?;
-        Some(objects::template_differs(view, fleet, workload, &workload.image.to_string()))
+        let (workload, image) = (fleet.workload?, fleet.workload?.image.to_string());
+        let differs = objects::template_differs(view, fleet, workload, &image);
+        Some(differs && (is_authorised(view) || objects::held(view, fleet, workload, &image).is_none()))
     };
-    let pending = is_authorised(view) && view.fleets().any(|fleet| fleet.outdated().next().is_some() || differs(fleet) == Some(true));
+    let outdated = |fleet: &view::Fleet<'_>| is_authorised(view) && fleet.outdated().next().is_some();
+    let pending = view.fleets().any(|fleet| outdated(fleet) || differs(fleet) == Some(true));
     (!begun && !broken && pending).then_some(wait)
 }
 

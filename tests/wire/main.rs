@@ -7,6 +7,7 @@ mod defects;
 mod drop_in;
 mod go_operator;
 mod harness;
+mod last_words;
 mod leadership;
 mod midway;
 mod mishaps;

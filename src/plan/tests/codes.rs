@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::testing::{World, spec};
 use super::super::{Violation, plan, refused};
+use super::budgets::budget;
 use super::channels;
 use super::recovery::recovering;
 use super::warehouses::{Stage, without_cluster};
@@ -136,7 +137,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 21] = [
+const UPGRADES: [Scene; 23] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -208,6 +209,16 @@ const UPGRADES: [Scene; 21] = [
         world.run_until(300, |world, _| world.restarts().len() == 1);
         world.upgrade().spec.cancel = Some(Cancel::RollBack);
         on_its_way("SR-2219", world)
+    }),
+    ("SR-2226", || {
+        let mut world = asked();
+        world.budgets = vec![budget("be", [2, 2, 0, 3])];
+        world.pass()
+    }),
+    ("SR-2227", || {
+        let mut world = asked();
+        world.budgets = vec![budget("be", [3, 3, 0, 3])];
+        world.pass()
     }),
     ("SR-2220", || held(json!({"backupRequired": true}))),
 ];

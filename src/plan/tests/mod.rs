@@ -1,5 +1,6 @@
 //! Scenarios: what is decided in the situations that clusters get into, each walked in a world that reacts.
 
+mod budgets;
 mod channels;
 mod codes;
 mod creation;

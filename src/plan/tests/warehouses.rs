@@ -210,6 +210,7 @@ fn pod(name: &str, ordinal: u32, serial: u32, set: &LiveObject, now: Timestamp) 
         deleting: false,
         restarts: 0,
         problem: None,
+        unexplained: None,
         failed: false,
     }
 }

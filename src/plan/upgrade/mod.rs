@@ -2,6 +2,8 @@
 //!
 //! Preflight, image, freeze; then nodes (the engine in `rollout`); then thaw, and a closing image after the last hop.
 
+mod budgets;
+mod configuration;
 mod freeze;
 mod image;
 mod loads;

@@ -95,6 +95,10 @@ impl ContainerRuntime for Fake {
         self.programs.get(id).map(|program| program.state.clone())
     }
 
+    fn log(&self, id: &ContainerId) -> String {
+        format!("{} works\n", id.container)
+    }
+
     fn generation(&self) -> u64 {
         self.generation
     }
