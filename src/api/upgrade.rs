@@ -66,6 +66,13 @@ pub struct UpgradePolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_required: Option<bool>,
 
+    /// Whether the images of a hop are pulled to the nodes of Kubernetes that need them before anything is changed for it. Default false. True
+    /// makes one short-lived pod for each node and image, with the pull secrets, account and security context of the component and a command
+    /// that ends at once; an image that cannot be pulled then holds the hop (SR-2225) while every StarRocks node still runs as before, and
+    /// restarts do not wait for pulls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pre_pull_images: Option<bool>,
+
     /// Risks that you accept for this cluster. Without the one that is asked for, the operator waits and names it in
     /// `status.blocked`. Default none.
     ///

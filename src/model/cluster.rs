@@ -197,6 +197,8 @@ pub struct Policy {
     pub rolls_back: bool,
     /// Whether a backup must have been made before an upgrade.
     pub backup_required: bool,
+    /// Whether the images of a hop are pulled to their nodes before anything is changed for it.
+    pub pre_pull: bool,
     /// Dangers that the user accepted.
     pub consents: Vec<String>,
 }

@@ -117,6 +117,15 @@ impl Component {
     }
 }
 
+/// Value of the component label on pods that only have an image pulled. It is the label of no component, so no Service and no StatefulSet selects them.
+pub const PULL_LABEL: &str = "image-pull";
+
+/// Labels of the pods that have images pulled for a cluster.
+pub fn pull_labels(cluster: &str) -> BTreeMap<String, String> {
+    let owner = format!("{cluster}-{PULL_LABEL}");
+    BTreeMap::from([(COMPONENT_LABEL.to_owned(), PULL_LABEL.to_owned()), (OWNER_LABEL.to_owned(), owner)])
+}
+
 impl fmt::Display for Component {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

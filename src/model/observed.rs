@@ -213,6 +213,9 @@ pub struct Observed {
     /// PodDisruptionBudgets of the namespace; asked for when a hop is near.
     #[serde(default)]
     pub budgets: Answer<Vec<DisruptionBudget>>,
+    /// Pods that have images pulled, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pulls: BTreeMap<String, ImagePull>,
     /// The line of its log that says what is wrong, by pod; read of broken nodes only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub last_words: BTreeMap<String, String>,
@@ -259,6 +262,42 @@ pub struct DisruptionBudget {
     pub expected: i32,
 }
 
+/// A pod that has an image pulled to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImagePull {
+    /// UID, for preconditions.
+    pub uid: String,
+    /// UID of its controller.
+    pub owner: String,
+    /// Whether this very cluster controls it.
+    pub is_ours: bool,
+    /// Whether deletion has begun.
+    pub deleting: bool,
+    /// How far it has come.
+    pub state: PullState,
+}
+
+/// How far a pod has come that has an image pulled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PullState {
+    /// The node is at it.
+    Pulling,
+    /// The image is on the node.
+    Pulled,
+    /// The node cannot pull it, and tries again by itself.
+    Failing {
+        /// Kubernetes' reason and message.
+        words: String,
+    },
+    /// The pod ended without the image having been tried: the node did not take it.
+    NotTried {
+        /// Kubernetes' reason and message.
+        why: String,
+    },
+}
+
 impl Observed {
     /// A snapshot in which nothing exists and nothing was asked.
     pub fn empty(now: Timestamp) -> Self {
@@ -271,6 +310,7 @@ impl Observed {
             group: GroupReport::default(),
             claims: BTreeMap::new(),
             budgets: Answer::NotAsked,
+            pulls: BTreeMap::new(),
             last_words: BTreeMap::new(),
             refusals: Vec::new(),
             records: None,

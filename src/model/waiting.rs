@@ -234,6 +234,22 @@ pub enum WaitingOn {
         /// How many.
         count: u64,
     },
+    /// An image of the next hop cannot be pulled to a node.
+    ImageNotPullable {
+        /// Image.
+        image: String,
+        /// Node of Kubernetes.
+        node: String,
+        /// Kubernetes' words.
+        words: String,
+    },
+    /// Images of the next hop are being pulled to their nodes.
+    ImagesPulling {
+        /// Pairs of node and image that are done.
+        pulled: u32,
+        /// Pairs of node and image.
+        wanted: u32,
+    },
     /// A PodDisruptionBudget allows no disruption at the moment.
     DisruptionBudgetSpent {
         /// PodDisruptionBudget.

@@ -123,6 +123,14 @@ impl fmt::Display for WaitingOn {
                 out,
                 "the frontends still remember {count} schema changes, which the target release cannot read; they forget ended ones by themselves"
             ),
+            Self::ImageNotPullable { image, node, words } => write!(
+                out,
+                "{image} cannot be pulled on {node}: {words}. Nothing has been changed for the hop; correct the image, its registry or imagePullSecrets, \
+                 or set the former version again"
+            ),
+            Self::ImagesPulling { pulled, wanted } => {
+                write!(out, "images are being pulled to their nodes before the hop: {pulled} of {wanted} are there")
+            }
             Self::DisruptionBudgetSpent { budget, components, healthy, desired } => write!(
                 out,
                 "PodDisruptionBudget {budget} allows no disruption of {} at the moment: {healthy} of its pods are healthy and it wants {desired}; \

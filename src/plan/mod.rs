@@ -73,6 +73,7 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
     };
     scale::run(&view, progress.to_do, draft.operation.as_ref().is_some_and(is_versioned), &mut draft);
     objects::run(&view, &mut draft);
+    upgrade::pulls::clear(&view, &mut draft);
     decide(&view, &frontier, draft)
 }
 

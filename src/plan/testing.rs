@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::{OperationPhase, StarRocksClusterStatus};
 use crate::model::component::{ordinal, pod_of_host};
-use crate::model::observed::{Claim, DisruptionBudget, PodProblem};
+use crate::model::observed::{Claim, DisruptionBudget, ImagePull, PodProblem, PullState};
 use crate::model::starrocks::{
     Availability, BackendRow, FrontendReport, FrontendRole, FrontendRow, GroupReport, ReplicaTrouble, RoutineLoad, RoutineLoadState,
     TabletStatistic,
@@ -67,6 +67,10 @@ pub struct World {
     pub schema_changes: u64,
     /// PodDisruptionBudgets of the namespace.
     pub budgets: Vec<DisruptionBudget>,
+    /// Pods that have images pulled.
+    pub pulls: BTreeMap<String, ImagePull>,
+    /// What becomes of an image that a pod has pulled from now on.
+    pub registry: PullState,
     /// What the logs of broken nodes say.
     pub last_words: BTreeMap<String, String>,
     /// StarRocksUpgrades; `None` where nobody has installed that kind.
@@ -118,6 +122,8 @@ impl World {
             broken_loads: BTreeSet::new(),
             journal_since_image: 3,
             budgets: Vec::new(),
+            pulls: BTreeMap::new(),
+            registry: PullState::Pulled,
             last_words: BTreeMap::new(),
             schema_changes: 0,
             records: Some(Vec::new()),
@@ -236,6 +242,7 @@ impl World {
         observed.claims.clone_from(&self.claims);
         observed.records.clone_from(&self.records);
         observed.budgets = Answer::Known(self.budgets.clone());
+        observed.pulls.clone_from(&self.pulls);
         observed.last_words.clone_from(&self.last_words);
         for pod in self.pods.values().filter(|pod| pod.component == Component::Frontend && pod.running) {
             observed.frontends.insert(pod.name.clone(), self.report(pod));
@@ -328,6 +335,16 @@ impl World {
                 self.kill(pod);
             }
             Step::Execute { statement, .. } => self.execute(statement),
+            Step::PullImage(pod) => {
+                let name = pod.metadata.name.clone().unwrap_or_default();
+                let state = self.registry.clone();
+                let (uid, owner) = (self.uid(), "cluster-uid".to_owned());
+                self.pulls.insert(name, ImagePull { uid, owner, is_ours: true, deleting: false, state });
+            }
+            Step::EndPull { pod, uid } => {
+                let ended = self.pulls.remove(pod);
+                assert_eq!(ended.map(|pull| pull.uid).as_ref(), Some(uid), "the precondition of a deletion holds");
+            }
             Step::Hold | Step::LetGo { .. } => {}
             Step::Record(act) => self.record(act),
         }
@@ -493,7 +510,7 @@ impl World {
             revision: set.text("/status/updateRevision").to_owned(),
             image,
             ip: None,
-            node: None,
+            node: ordinal(name).map(|ordinal| format!("node-{ordinal}")),
             created: self.now,
             started: None,
             ready: false,

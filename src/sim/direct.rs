@@ -74,7 +74,8 @@ impl Direct {
         if hop_is_near(&cluster, &observed) {
             let world = self.world();
             let budgets = world.store.list("PodDisruptionBudget", Some(namespace)).into_iter();
-            let known: Result<Vec<_>, _> = budgets.map(|budget| serde_json::from_value(budget.clone()).map(|budget| project_budget(&budget))).collect();
+            let known: Result<Vec<_>, _> =
+                budgets.map(|budget| serde_json::from_value(budget.clone()).map(|budget| project_budget(&budget))).collect();
             observed.budgets = Answer::Known(known?);
         }
         observed.last_words = self.last_words(&cluster.namespace, &observed);
@@ -194,6 +195,17 @@ impl Direct {
             }
             Step::Delete { object, uid } => self.delete(object.kind.name(), &cluster.namespace, &object.name, uid)?,
             Step::RestartPod { pod, uid, .. } => self.delete("Pod", &cluster.namespace, pod, uid)?,
+            Step::PullImage(pod) => {
+                let mut pod = serde_json::to_value(pod)?;
+                (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
+                let mut world = self.world();
+                match world.store.create(pod, FIELD_MANAGER) {
+                    Err(error) if error.code != 409 => return Err(refused(error)),
+                    Ok(_) | Err(_) => {}
+                }
+                world.settle();
+            }
+            Step::EndPull { pod, uid } => self.delete("Pod", &cluster.namespace, pod, uid)?,
             // The model level plays clusters only; warehouses are played on the wire.
             Step::Hold | Step::LetGo { .. } => {}
             // Without that kind, as where nobody has installed it: nothing may depend on it.

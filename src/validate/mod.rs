@@ -37,8 +37,8 @@ use section::{Section, Surroundings};
 
 use crate::api::{BeSpec, CnSpec, FeProxySpec, FeSpec, StarRocksCluster, StarRocksClusterSpec};
 use crate::model::Component;
-use crate::model::component::ACCEPT_ANNOTATION;
 use crate::model::cluster::{Cluster, Conventions, Ports, Proxy, RunMode, Workload, given};
+use crate::model::component::ACCEPT_ANNOTATION;
 
 /// Proves a resource, or says everything that is wrong with it.
 ///

@@ -43,7 +43,8 @@ fn a_crash_loop_stops_the_roll_and_is_told_in_the_words_of_its_log() {
         assert!(restarts > 4 && reads >= 1 && reads <= restarts + 1, "{reads} logs in {restarts} restarts");
         pass(250).await;
         assert!(logs_read(&embedded) <= reads + 1, "a log is read once per run");
-        let upgrades = embedded.world().store.list("StarRocksUpgrade", Some(SUBJECT.namespace)).first().map(|upgrade| upgrade["status"].to_string());
+        let upgrades =
+            embedded.world().store.list("StarRocksUpgrade", Some(SUBJECT.namespace)).first().map(|upgrade| upgrade["status"].to_string());
         assert!(upgrades.is_some_and(|status| status.contains("its log says: ERROR crashed")), "the StarRocksUpgrade says so as well");
 
         crash(&embedded, "3.5.20", false);
@@ -55,7 +56,8 @@ fn a_crash_loop_stops_the_roll_and_is_told_in_the_words_of_its_log() {
 #[test]
 fn an_operator_that_may_not_read_logs_tells_the_crash_without_them() {
     play(async {
-        let is_log = |rule: &k8s_openapi::api::rbac::v1::PolicyRule| rule.resources.as_ref().is_some_and(|all| all.contains(&"pods/log".to_owned()));
+        let is_log =
+            |rule: &k8s_openapi::api::rbac::v1::PolicyRule| rule.resources.as_ref().is_some_and(|all| all.contains(&"pods/log".to_owned()));
         let rules: Vec<_> = rbac::cluster_role_rules().into_iter().filter(|rule| !is_log(rule)).collect();
         let world = props().empty_world(1, SUBJECT.namespace).await.expect("a world");
         let rules = Rules::cluster_wide(rules).with_namespace("starrocks", rbac::lease_role_rules());

@@ -16,6 +16,7 @@ mod olm;
 mod ownership;
 mod pace;
 mod progress;
+mod pulls;
 mod refusals;
 mod rest;
 mod rights;

@@ -29,6 +29,7 @@ fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
         let mut wanted = resource("3.4.10", [3, 3, 1]);
         wanted["spec"]["credentials"] = json!({"secretName": "login"});
         wanted["spec"]["starRocksFeSpec"]["configMapInfo"] = json!({"configMapName": "fe-conf", "resolveKey": "fe.conf"});
+        wanted["spec"]["upgradePolicy"]["prePullImages"] = json!(true);
         apply(&embedded, &wanted).await;
         embedded.world().seed_tables("prod", 3);
 

@@ -192,7 +192,7 @@ fn is_work(view: &View<'_>, step: &Step) -> bool {
                 // An operator that has just started does not remember what was refused; the status does.
                 || former.blocked.iter().any(|blocked| blocked.code == REFUSED)
         }
-        Step::Execute { .. } | Step::Record(_) => false,
+        Step::Execute { .. } | Step::Record(_) | Step::PullImage(_) | Step::EndPull { .. } => false,
     }
 }
 

@@ -55,5 +55,9 @@ fn budgets_that_nobody_could_list_are_not_taken_for_none() {
     let words = "poddisruptionbudgets.policy is forbidden".to_owned();
     observed.budgets = Answer::Failed(Silence { kind: SilenceKind::Rejected, message: words.clone() });
     let decision = plan(&world.cluster(), &observed);
-    assert!(decision.waiting_on.iter().any(|wait| wait.code() == "SR-2113" && wait.to_string().contains(&words)), "{:?}", decision.waiting_on);
+    assert!(
+        decision.waiting_on.iter().any(|wait| wait.code() == "SR-2113" && wait.to_string().contains(&words)),
+        "{:?}",
+        decision.waiting_on
+    );
 }

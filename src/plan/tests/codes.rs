@@ -12,7 +12,7 @@ use super::recovery::recovering;
 use super::warehouses::{Stage, without_cluster};
 use crate::model::WaitingOn;
 use crate::model::cluster::RunMode;
-use crate::model::observed::{Claim, PodProblem};
+use crate::model::observed::{Claim, PodProblem, PullState};
 use crate::model::record::Cancel;
 use crate::model::refusal::content;
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow, ReplicaTrouble, RoutineLoadState, TabletStatistic};
@@ -137,7 +137,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 23] = [
+const UPGRADES: [Scene; 25] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -210,6 +210,8 @@ const UPGRADES: [Scene; 23] = [
         world.upgrade().spec.cancel = Some(Cancel::RollBack);
         on_its_way("SR-2219", world)
     }),
+    ("SR-2225", || on_its_way("SR-2225", pulling(PullState::Failing { words: "ErrImagePull: not found".to_owned() }))),
+    ("SR-2228", || on_its_way("SR-2228", pulling(PullState::Pulled))),
     ("SR-2226", || {
         let mut world = asked();
         world.budgets = vec![budget("be", [2, 2, 0, 3])];
@@ -302,6 +304,14 @@ const SAFETY: [Scene; 19] = [
 fn crossing() -> World {
     let mut world = World::risen(spec("3.4.10", 3, 3, 0));
     world.ask_for("3.5.9");
+    world
+}
+
+/// An upgrade whose images are pulled first, from a registry that answers so.
+fn pulling(registry: PullState) -> World {
+    let mut world = asked();
+    world.registry = registry;
+    world.edit(|spec| spec["upgradePolicy"]["prePullImages"] = json!(true));
     world
 }
 

@@ -5,6 +5,7 @@ mod channels;
 mod codes;
 mod creation;
 mod properties;
+mod pulls;
 mod records;
 mod recovery;
 mod refusals;

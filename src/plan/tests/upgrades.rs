@@ -407,7 +407,13 @@ fn options_of_the_jvm_are_held_against_the_jdk_of_the_target_wherever_they_are_w
     let hints = checks.iter().find(|check| check.name == "ConfigurationHints").expect("they are looked for");
     let message = hints.message.clone().unwrap_or_default();
     assert_eq!((blocked.len(), hints.result.as_str()), (0, "Warn"));
-    assert!(message.contains("BE: JAVA_OPTS is set without --add-opens=java.base/java.util=ALL-UNNAMED") && message.contains("SR-1221"), "{message}");
+    assert!(
+        message.contains("BE: JAVA_OPTS is set without --add-opens=java.base/java.util=ALL-UNNAMED") && message.contains("SR-1221"),
+        "{message}"
+    );
     let (_, checks) = checked("3.4.10", "3.5.20", "starRocksFeSpec", &options("-Xmx8g"));
-    assert!(checks.iter().any(|check| check.name == "ConfigurationHints" && check.result.as_str() == "Pass"), "frontends need none of them: {checks:?}");
+    assert!(
+        checks.iter().any(|check| check.name == "ConfigurationHints" && check.result.as_str() == "Pass"),
+        "frontends need none of them: {checks:?}"
+    );
 }

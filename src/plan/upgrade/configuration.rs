@@ -78,7 +78,11 @@ fn key_in_use(view: &View<'_>, component: release::Component, pattern: &str) -> 
 
 /// The first component in whose configuration something is found. What the file says counts before what the environment says: the start scripts export
 /// the lines of the file over it.
-fn each(view: &View<'_>, whose: &[Component], find: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<String>) -> Option<(Component, String)> {
+fn each(
+    view: &View<'_>,
+    whose: &[Component],
+    find: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<String>,
+) -> Option<(Component, String)> {
     view.cluster.workloads().filter(|workload| whose.contains(&workload.component)).find_map(|workload| {
         let value = |key: &str| {
             let by_env = workload.env.iter().find(|variable| variable.name == key).and_then(|variable| variable.value.clone());
@@ -128,7 +132,8 @@ fn java_opts_fault(options: &str, jdk: u32) -> Option<String> {
         11..17 if !is_given("-XX:+UnlockExperimentalVMOptions") => &EXPERIMENTAL_IN_11,
         _ => &[],
     };
-    let fault = options.split_whitespace().find(|option| name(option).is_some_and(|name| refused.iter().any(|gone| name.starts_with(gone))))?;
+    let fault =
+        options.split_whitespace().find(|option| name(option).is_some_and(|name| refused.iter().any(|gone| name.starts_with(gone))))?;
     Some(format!("JAVA_OPTS holds {}, which JDK {jdk} refuses", fault.trim_matches('"')))
 }
 
@@ -139,7 +144,12 @@ mod tests {
     #[test]
     fn options_that_a_jdk_refuses_are_found_and_those_that_it_takes_are_not() {
         let refused = |options: &str, jdk| java_opts_fault(options, jdk).is_some();
-        for options in ["-Xmx8g -XX:+UseConcMarkSweepGC", "\"-XX:MaxPermSize=256m -Xmx1g\"", "-XX:-UseParallelOldGC", "-XX:CMSInitiatingOccupancyFraction=80"] {
+        for options in [
+            "-Xmx8g -XX:+UseConcMarkSweepGC",
+            "\"-XX:MaxPermSize=256m -Xmx1g\"",
+            "-XX:-UseParallelOldGC",
+            "-XX:CMSInitiatingOccupancyFraction=80",
+        ] {
             assert!(refused(options, 17), "{options}");
             assert!(!refused(options, 11), "{options}");
             assert!(!refused(&format!("{options} -XX:+IgnoreUnrecognizedVMOptions"), 17), "{options}");

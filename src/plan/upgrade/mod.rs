@@ -9,6 +9,7 @@ mod image;
 mod loads;
 pub(super) mod nodes;
 mod preflight;
+pub(super) mod pulls;
 mod thaw;
 
 use std::collections::BTreeSet;
@@ -62,6 +63,7 @@ pub(super) fn drive(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> Permit {
 fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
     let phase = draft.operation.as_ref().map(|operation| operation.phase.clone()).unwrap_or_default();
     if phase < OperationPhase::Image {
+        pulls::keep(view, leg, draft);
         let (running, unknown) = match loads::active(view) {
             Ok(running) => (running, None),
             Err(wait) => (Vec::new(), Some(wait)),
@@ -71,6 +73,9 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
         draft.checks = Some(checks);
         draft.wait_all(permission(view, leg, draft));
         if !draft.waiting.is_empty() || draft.operation.as_ref().is_some_and(|operation| record::is_being_made(view, operation)) {
+            return false;
+        }
+        if !pulls::drive(view, leg, draft) {
             return false;
         }
         let next = if image::is_needed(leg) { OperationPhase::Image } else { OperationPhase::Freeze };

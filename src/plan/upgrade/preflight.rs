@@ -4,7 +4,7 @@ use super::super::health;
 use super::super::record::Checklist;
 use super::super::versions::Leg;
 use super::super::view::{View, require};
-use super::{budgets, configuration};
+use super::{budgets, configuration, pulls};
 use crate::model::cluster::RunMode;
 use crate::model::{Component, Statement, Step, WaitingOn};
 use crate::release::{self, Condition, ConditionKind, ConfigHow, ConfigStep, MachineCheck};
@@ -36,6 +36,7 @@ pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Ch
     list.add("SingleReplicaTables", single_replica_tables(view));
     list.add("Configuration", configuration::faults(view, leg));
     list.note("ConfigurationHints", configuration::hints(view, leg));
+    list.note("ImagesPresent", pulls::notes(view, leg));
     list.add("Backup", view.cluster.policy.backup_required.then_some(WaitingOn::BackupMissing));
     list.note("ManualSteps", for_people(view, leg));
     list.note("ReleaseSupport", unsupported(view, leg));
