@@ -1,6 +1,7 @@
 //! The real operator against an embedded Kubernetes and a simulated StarRocks, request by request, on a paused clock.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod budgets;
 mod catalogs;
 mod crashes;
 mod defects;
