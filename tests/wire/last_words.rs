@@ -40,9 +40,10 @@ fn a_crash_loop_stops_the_roll_and_is_told_in_the_words_of_its_log() {
         until("the crash is told", 1_200, named).await;
         pass(900).await;
         let (reads, restarts) = (logs_read(&embedded), restarts(&embedded, "kube-be-2"));
-        assert!(restarts > 4 && reads >= 1 && reads <= restarts + 1, "{reads} logs in {restarts} restarts");
+        // Once its time is up, the log of a run is read while it lasts and when it has ended.
+        assert!(restarts > 4 && reads >= 1 && reads <= 2 * (restarts + 1), "{reads} logs in {restarts} restarts");
         pass(250).await;
-        assert!(logs_read(&embedded) <= reads + 1, "a log is read once per run");
+        assert!(logs_read(&embedded) <= reads + 2, "not again before the container is started again");
         let upgrades =
             embedded.world().store.list("StarRocksUpgrade", Some(SUBJECT.namespace)).first().map(|upgrade| upgrade["status"].to_string());
         assert!(upgrades.is_some_and(|status| status.contains("its log says: ERROR crashed")), "the StarRocksUpgrade says so as well");

@@ -251,10 +251,12 @@ fn an_owner_agrees_to_what_is_held_without_changing_the_resource() {
         let hashes = message.split("starrocks.com/accept-template=").nth(1).and_then(|rest| rest.split(';').next()).expect("hashes");
         let annotation = json!({"metadata": {"annotations": {"starrocks.com/accept-template": hashes}}});
         embedded.patch_cluster(NAMESPACE, NAME, annotation).await.expect("accepted");
-        until("what is held is rolled", 900, || !asked(&embedded).0 && codes(&embedded).is_empty()).await;
-        assert_eq!(asked(&embedded).2, generation, "the spec is the user's and was not changed");
+        until("the roll begins", 60, || !asked(&embedded).0).await;
+        until("the roll ends", 900, || crash::status(&embedded.world(), CLUSTER).operation.is_none()).await;
+        pass(60).await;
+        assert_eq!((asked(&embedded).0, asked(&embedded).2, codes(&embedded).len()), (false, generation, 0), "the spec was not changed");
         let changed = differing(&before, &identity(&embedded));
-        let gone = |pod: &str| changed.iter().any(|what| what.contains(pod));
+        let gone = |pod: &str| changed.iter().any(|what| what.starts_with(&format!("Pod {pod}")));
         assert!(gone("a-be-0") && !gone("a-fe-0") && !gone("a-cn-0"), "{changed:?}");
     });
 }
