@@ -10,7 +10,7 @@ use super::annotate::digest;
 use super::metadata;
 use super::stateful_set::stateful_set_with;
 use crate::model::cluster::{Cluster, Workload};
-use crate::model::component::pull_labels;
+use crate::model::component::{PULL_CONTAINER, pull_labels};
 use crate::release::Image;
 
 /// Enough to start a program that ends at once.
@@ -42,7 +42,7 @@ pub fn pull_pod(cluster: &Cluster, workload: &Workload, node: &str, image: &str)
         metadata: metadata::owned(cluster, pull_name(cluster, node, image), pull_labels(&cluster.name)),
         spec: Some(PodSpec {
             containers: vec![Container {
-                name: "pull".to_owned(),
+                name: PULL_CONTAINER.to_owned(),
                 image: Some(image.to_owned()),
                 image_pull_policy: main.image_pull_policy,
                 command: Some(vec!["true".to_owned()]),
@@ -67,5 +67,52 @@ pub fn pull_pod(cluster: &Cluster, workload: &Workload, node: &str, image: &str)
             ..PodSpec::default()
         }),
         status: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::api::StarRocksCluster;
+    use crate::model::Component;
+    use crate::model::cluster::Conventions;
+    use crate::validate::{References, validate};
+
+    fn pull(spec: Value) -> Value {
+        let resource: StarRocksCluster = serde_json::from_value(json!({
+            "apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "metadata": { "name": "c", "namespace": "n", "uid": "u" },
+            "spec": { "version": "3.5.9", "starRocksFeSpec": { "replicas": 1 }, "starRocksBeSpec": spec },
+        }))
+        .expect("a resource");
+        let cluster = validate(&resource, &References::default(), &Conventions::default()).expect("valid");
+        let workload = cluster.workload(Component::Backend).expect("there are backends");
+        serde_json::to_value(pull_pod(&cluster, workload, "node-1", "r/be-ubuntu:3.5.20")).expect("JSON")
+    }
+
+    #[test]
+    fn it_is_pulled_and_admitted_as_the_components_own_pods_are_and_carries_nothing_else_of_them() {
+        let pod = pull(json!({
+            "replicas": 1, "serviceAccount": "mine", "imagePullSecrets": [{ "name": "registry" }], "runAsNonRoot": true,
+            "tolerations": [{ "key": "db", "operator": "Exists" }], "podLabels": { "team": "data" }, "beEnvVars": [{ "name": "A", "value": "b" }],
+            "storageVolumes": [{ "name": "be-data", "storageSize": "10Gi", "mountPath": "/opt/starrocks/be/storage" }],
+        }));
+        let (spec, container) = (&pod["spec"], &pod["spec"]["containers"][0]);
+        assert_eq!(
+            (&spec["nodeName"], &spec["restartPolicy"], &spec["serviceAccountName"]),
+            (&json!("node-1"), &json!("Never"), &json!("mine"))
+        );
+        assert_eq!((&spec["imagePullSecrets"][0]["name"], &spec["tolerations"][0]["key"]), (&json!("registry"), &json!("db")));
+        assert_eq!((&container["image"], &container["command"]), (&json!("r/be-ubuntu:3.5.20"), &json!(["true"])));
+        assert_eq!((&container["securityContext"]["runAsNonRoot"], &spec["automountServiceAccountToken"]), (&json!(true), &json!(false)));
+        assert_eq!(
+            pod["metadata"]["labels"],
+            json!({ "app.kubernetes.io/component": "image-pull", "app.starrocks.ownerreference/name": "c-image-pull" })
+        );
+        for absent in ["volumes", "initContainers", "affinity"] {
+            assert!(spec[absent].is_null(), "{absent}");
+        }
+        assert!(container["env"].is_null() && container["volumeMounts"].is_null() && container["livenessProbe"].is_null());
     }
 }

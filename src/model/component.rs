@@ -120,6 +120,9 @@ impl Component {
 /// Value of the component label on pods that only have an image pulled. It is the label of no component, so no Service and no StatefulSet selects them.
 pub const PULL_LABEL: &str = "image-pull";
 
+/// Name of the container in such a pod.
+pub const PULL_CONTAINER: &str = "pull";
+
 /// Labels of the pods that have images pulled for a cluster.
 pub fn pull_labels(cluster: &str) -> BTreeMap<String, String> {
     let owner = format!("{cluster}-{PULL_LABEL}");

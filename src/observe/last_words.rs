@@ -115,7 +115,7 @@ fn is_of_level(line: &str, level: char) -> bool {
 /// Whether a line may show something that does not belong in a status.
 fn names_a_secret(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["password", "passwd", "secret", "access_key", "token="].iter().any(|word| line.contains(word))
+    ["password", "passwd", "secret", "access_key", "accesskey", "authorization", "token="].iter().any(|word| line.contains(word))
 }
 
 /// A line without colours and control characters.

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Map, Value};
 
 use crate::model::Timestamp;
-use crate::model::component::{COMPONENT_LABEL, Component, FORMER_COPY_ANNOTATION, OWNER_LABEL, PULL_LABEL, ordinal};
+use crate::model::component::{COMPONENT_LABEL, Component, FORMER_COPY_ANNOTATION, OWNER_LABEL, PULL_CONTAINER, PULL_LABEL, ordinal};
 use crate::model::observed::{Claim, ContainerRun, ImagePull, LiveObject, Ownership, Pod, PodProblem, PullState};
 use crate::model::warehouse::fleet_name;
 
@@ -166,7 +166,8 @@ pub(super) fn project_pull(pod: &LivePod) -> Option<ImagePull> {
 
 /// An image is there once its container was started, whatever became of that: creating comes after pulling.
 fn pull_state(status: &PodStatus) -> PullState {
-    let container = status.container_statuses.iter().flatten().next();
+    // Others may have been put beside it on the way.
+    let container = status.container_statuses.iter().flatten().find(|container| container.name == PULL_CONTAINER);
     let state = container.and_then(|container| container.state.as_ref());
     let waiting = state.and_then(|state| state.waiting.as_ref());
     let words = |reason: Option<&String>, message: Option<&String>| {

@@ -89,6 +89,9 @@ fn nothing_is_pulled_unless_somebody_asked_for_it() {
     world.ask_for("3.5.20");
     world.run_to_rest(600);
     assert!(!world.log.iter().any(|line| line.starts_with("have ")));
+    let checks = &world.upgrade().status.checks;
+    let images = checks.iter().find(|check| check.name == "ImagesPresent").expect("it is told");
+    assert!(images.message.as_ref().is_some_and(|message| message.starts_with("not tried; the canary shows")), "{images:?}");
 }
 
 #[test]

@@ -417,3 +417,17 @@ fn options_of_the_jvm_are_held_against_the_jdk_of_the_target_wherever_they_are_w
         "frontends need none of them: {checks:?}"
     );
 }
+
+#[test]
+fn a_key_that_backends_read_no_longer_is_found_in_the_configuration_of_compute_nodes_too() {
+    let mut world = World::risen(spec("3.1.17", 3, 3, 1));
+    world.ask_for("3.2.16");
+    let mut cluster = world.cluster();
+    let node = cluster.compute_node.as_mut().expect("there are compute nodes");
+    node.config.insert("block_cache_enable".to_owned(), "true".to_owned());
+    let waits: Vec<String> = super::super::plan(&cluster, &world.observe()).waiting_on.iter().map(ToString::to_string).collect();
+    assert!(
+        waits.iter().any(|wait| wait.contains("CN configuration") && wait.contains("block_cache_enable is now called datacache_*")),
+        "{waits:?}"
+    );
+}

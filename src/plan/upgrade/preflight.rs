@@ -37,6 +37,7 @@ pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Ch
     list.add("Configuration", configuration::faults(view, leg));
     list.note("ConfigurationHints", configuration::hints(view, leg));
     list.note("ImagesPresent", pulls::notes(view, leg));
+    list.remark(pulls::remark(view, leg));
     list.add("Backup", view.cluster.policy.backup_required.then_some(WaitingOn::BackupMissing));
     list.note("ManualSteps", for_people(view, leg));
     list.note("ReleaseSupport", unsupported(view, leg));

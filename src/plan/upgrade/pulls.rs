@@ -81,6 +81,16 @@ pub(super) fn notes(view: &View<'_>, leg: &Leg) -> Vec<String> {
     if view.cluster.policy.pre_pull { wanted(view, leg).into_iter().filter_map(untried).collect() } else { Vec::new() }
 }
 
+/// What is to be known of the images although nothing is wrong with any.
+pub(super) fn remark(view: &View<'_>, leg: &Leg) -> String {
+    if !view.cluster.policy.pre_pull {
+        return "not tried; the canary shows whether they can be pulled (spec.upgradePolicy.prePullImages tries them first)".to_owned();
+    }
+    let wanted = wanted(view, leg);
+    let is_there = |name: &&String| view.observed.pulls.get(*name).is_some_and(|pull| pull.state == PullState::Pulled);
+    format!("{} of {} are on their nodes", wanted.keys().filter(is_there).count(), wanted.len())
+}
+
 /// Takes away the pods of former hops and of ways that were given up; an operator that died left them where they are. While a hop is being prepared and nobody
 /// could look, during an election say, they stay.
 pub(in super::super) fn clear(view: &View<'_>, draft: &mut Draft) {
