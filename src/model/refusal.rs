@@ -17,6 +17,8 @@ pub enum Request {
     Delete(ObjectKey),
     /// Deletion of a pod, so that it is made anew.
     RestartPod(String),
+    /// A pod that has an image pulled.
+    PullImage(String),
     /// A finalizer put on the resource.
     Hold,
     /// A finalizer taken off an object, or off the resource.
@@ -30,9 +32,10 @@ impl Request {
             Step::Apply(object) => Some(Self::Apply(object.key())),
             Step::Delete { object, .. } => Some(Self::Delete(object.clone())),
             Step::RestartPod { pod, .. } => Some(Self::RestartPod(pod.clone())),
+            Step::PullImage(pod) => Some(Self::PullImage(pod.metadata.name.clone().unwrap_or_default())),
             Step::Hold => Some(Self::Hold),
             Step::LetGo { object } => Some(Self::LetGo(object.clone())),
-            Step::Execute { .. } | Step::Record(_) => None,
+            Step::Execute { .. } | Step::Record(_) | Step::EndPull { .. } => None,
         }
     }
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Request {
             Self::Apply(object) => write!(out, "apply {} {}", object.kind.name(), object.name),
             Self::Delete(object) => write!(out, "delete {} {}", object.kind.name(), object.name),
             Self::RestartPod(pod) => write!(out, "delete Pod {pod}"),
+            Self::PullImage(pod) => write!(out, "create Pod {pod}, which has an image pulled (spec.upgradePolicy.prePullImages)"),
             Self::Hold => out.write_str("put a finalizer on the resource"),
             Self::LetGo(Some(object)) => write!(out, "take the finalizer off {} {}", object.kind.name(), object.name),
             Self::LetGo(None) => out.write_str("take the finalizer off the resource"),
@@ -80,6 +84,8 @@ pub fn content(step: &Step) -> String {
     match step {
         Step::Apply(object) => object.annotation(APPLIED_ANNOTATION).unwrap_or_default().to_owned(),
         Step::Delete { uid, .. } | Step::RestartPod { uid, .. } => uid.clone(),
-        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } | Step::Record(_) => String::new(),
+        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } | Step::Record(_) | Step::PullImage(_) | Step::EndPull { .. } => {
+            String::new()
+        }
     }
 }
