@@ -23,6 +23,8 @@ pub const FORMER_COPY_ANNOTATION: &str = "starrocks.kubernetes.operator/last-app
 pub const FORMER_FIELD_MANAGER: &str = "sroperator";
 /// Annotation on the proxy's Deployment: the generation of the resource at which a differing pod template was found and left as it is.
 pub const HELD_ANNOTATION: &str = "starrocks.com/template-held-at-generation";
+/// Annotation on pods: the change of the configuration for which they were restarted last, by the time at which it was seen.
+pub const CONFIGURATION_ANNOTATION: &str = "starrocks.com/configuration-changed-at";
 /// Name of the Lease, the same as that of the former operator, so that the two never act together during a replacement.
 pub const LEASE_NAME: &str = "c6c79638.starrocks.com";
 /// Field manager of every server-side apply.

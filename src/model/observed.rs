@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
 use super::starrocks::{FrontendReport, GroupReport};
-use super::{Record, Refusal, Timestamp, WarehouseReport};
+use super::{ConfigurationReport, Record, Refusal, Timestamp, WarehouseReport};
 use crate::api::StarRocksClusterStatus;
 
 /// Kinds of objects that the operator owns.
@@ -194,6 +194,9 @@ pub struct Observed {
     pub frontends: BTreeMap<String, FrontendReport>,
     /// What the group says.
     pub group: GroupReport,
+    /// What nodes show of a configuration that changed.
+    #[serde(default, skip_serializing_if = "ConfigurationReport::is_empty")]
+    pub configuration: ConfigurationReport,
     /// Contents of the claims by name: whether a bound claim exists for a pod's volume.
     pub claims: BTreeMap<String, Claim>,
     /// Requests of former passes that the API server refused for good.
@@ -229,6 +232,7 @@ impl Observed {
             pods: BTreeMap::new(),
             frontends: BTreeMap::new(),
             group: GroupReport::default(),
+            configuration: ConfigurationReport::default(),
             claims: BTreeMap::new(),
             refusals: Vec::new(),
             records: None,

@@ -48,6 +48,10 @@ impl WaitingOn {
             Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
             Self::SchemaChangesRemembered { .. } => ("SR-2215", "SchemaChangesRemembered"),
             Self::ChannelHeld { .. } => ("SR-2230", "ChannelHeld"),
+            Self::ConfigurationNotInForce { .. } => ("SR-2231", "ConfigurationNotInForce"),
+            Self::ConfigurationRefused { .. } => ("SR-2232", "ConfigurationRefused"),
+            Self::ConfigurationDeferred { .. } => ("SR-2233", "ConfigurationDeferred"),
+            Self::ConfigurationShownOtherwise { .. } => ("SR-2234", "ConfigurationShownOtherwise"),
             Self::ApprovalNeeded { .. } => ("SR-2216", "ApprovalNeeded"),
             Self::WindowClosed { .. } => ("SR-2217", "WindowClosed"),
             Self::UpgradeDeclined { .. } => ("SR-2218", "UpgradeDeclined"),
@@ -89,6 +93,8 @@ impl WaitingOn {
             | Self::JournalLag { pod, .. }
             | Self::ImageNotSynced { pod, .. }
             | Self::SettingsNotInForce { pod, .. }
+            | Self::ConfigurationNotInForce { pod, .. }
+            | Self::ConfigurationShownOtherwise { pod, .. }
             | Self::Soaking { pod, .. }
             | Self::DiskFull { pod, .. }
             | Self::NodeStalled { pod, .. }
@@ -120,6 +126,8 @@ impl WaitingOn {
                 | Self::NodeStalled { .. }
                 | Self::VersionsApart { .. }
                 | Self::ChannelHeld { .. }
+                | Self::ConfigurationRefused { .. }
+                | Self::ConfigurationShownOtherwise { .. }
                 | Self::StaleVolume { .. }
                 | Self::BackendUndrained { .. }
                 | Self::TemplateHeld { .. }

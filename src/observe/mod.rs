@@ -2,6 +2,7 @@
 
 mod ask;
 mod caches;
+mod configuration;
 mod depth;
 mod frontend;
 mod group;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::record::Checklist;
 use super::view::View;
-use crate::api::{DeclinedUpgrade, DisasterRecoveryStatus, LastUpgrade, Operation};
+use crate::api::{ConfigurationStatus, DeclinedUpgrade, DisasterRecoveryStatus, LastUpgrade, Operation};
 use crate::model::{Component, Notice, Statement, Step, WaitingOn};
 
 /// How a component's StatefulSet is to look in this pass.
@@ -34,6 +34,10 @@ pub(super) struct Draft {
     pub checks: Option<Checklist>,
     pub recovery: Option<DisasterRecoveryStatus>,
     pub forms: BTreeMap<Component, Form>,
+    /// What is remembered of configuration files; `None` leaves it as it was.
+    pub configuration: Option<Vec<ConfigurationStatus>>,
+    /// When to look again for something that is not waited for.
+    pub again: Option<Duration>,
 }
 
 impl Draft {
@@ -92,12 +96,18 @@ impl Draft {
     /// When to look again: soon for what only SQL tells, seldom for what a watch tells as well.
     pub fn look_again(&self, view: &View<'_>) -> Duration {
         const AT_REST: Duration = Duration::from_secs(300);
-        let statement = self.steps.iter().any(|step| matches!(step, Step::Execute { .. }));
-        let soonest = self.waiting.iter().map(|wait| patience(wait, view)).min();
+        const UNDER_WAY: Duration = Duration::from_secs(2);
+        // As soon as Kubernetes itself brings a changed ConfigMap to running pods.
+        const WITH_CONFIGURATION: Duration = Duration::from_secs(60);
+        // A key of the configuration that is set again and again must not keep the operator busy.
+        let is_urgent = |step: &Step| matches!(step, Step::Execute { statement, .. } if !statement.is_configuration());
+        let statement = self.steps.iter().any(is_urgent);
+        let watches = view.cluster.configuration_update.map(|_| WITH_CONFIGURATION);
+        let soonest = self.waiting.iter().map(|wait| patience(wait, view)).chain(self.again).chain(watches).min();
         match (soonest, statement) {
             (_, true) => Duration::from_secs(1),
+            (soonest, false) if self.operation.is_some() && self.waiting.is_empty() => soonest.unwrap_or(UNDER_WAY).min(UNDER_WAY),
             (Some(soonest), false) => soonest,
-            (None, false) if self.operation.is_some() => Duration::from_secs(2),
             (None, false) => AT_REST,
         }
     }
@@ -107,12 +117,15 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
     if let WaitingOn::WindowClosed { opens: Some(opens) } = wait {
         return opens.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
-    if let WaitingOn::RequestRefused { .. } = wait {
+    if let WaitingOn::RequestRefused { .. } | WaitingOn::ConfigurationRefused { .. } = wait {
         let due = view.observed.refusals.iter().map(|refusal| refusal.again.since(view.now())).min();
         return due.unwrap_or_default().clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
     Duration::from_secs(match wait {
-        WaitingOn::LeaderElection | WaitingOn::SettingsNotInForce { .. } | WaitingOn::AnswerPending { .. } => 2,
+        WaitingOn::LeaderElection
+        | WaitingOn::SettingsNotInForce { .. }
+        | WaitingOn::ConfigurationNotInForce { .. }
+        | WaitingOn::AnswerPending { .. } => 2,
         // A heartbeat, a tablet report: what every node of a roll waits for, and nobody but SQL tells.
         WaitingOn::NodeNotAlive { .. }
         | WaitingOn::VersionNotReported { .. }
@@ -141,6 +154,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::PodNotReady { .. }
         | WaitingOn::PodTerminating { .. }
         | WaitingOn::PodFailing { .. }
+        | WaitingOn::ConfigurationDeferred { .. }
         | WaitingOn::NodeStalled { .. } => 30,
         WaitingOn::ConsentNeeded { .. }
         | WaitingOn::Paused
@@ -154,6 +168,8 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::VersionsApart { .. }
         | WaitingOn::ChannelHeld { .. }
         | WaitingOn::ConfigurationIncompatible { .. }
+        | WaitingOn::ConfigurationRefused { .. }
+        | WaitingOn::ConfigurationShownOtherwise { .. }
         | WaitingOn::ScaleInRefused { .. }
         | WaitingOn::SecondClusterRisk { .. }
         | WaitingOn::StaleVolume { .. }

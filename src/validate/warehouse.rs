@@ -53,6 +53,8 @@ pub fn leaving_warehouse(resource: &StarRocksWarehouse, cluster: &Cluster) -> Cl
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
         following: None,
+        // Of its cluster's nodes only; SQL through the frontends shows the nodes of the default warehouse.
+        configuration_update: None,
         backend: None,
         compute_node: None,
         proxy: None,

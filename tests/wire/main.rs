@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod catalogs;
+mod configuration;
 mod crashes;
 mod defects;
 mod drop_in;

@@ -2,6 +2,7 @@
 
 mod channels;
 mod codes;
+mod configuration;
 mod creation;
 mod properties;
 mod records;
