@@ -70,6 +70,11 @@ pub struct ConfigurationChange {
     #[serde(deserialize_with = "map_without_nulls", skip_serializing_if = "BTreeMap::is_empty")]
     pub at_start: BTreeMap<String, String>,
 
+    /// Since when keys are set in running nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub set_since: Option<String>,
+
     /// When it was in force on every node.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]

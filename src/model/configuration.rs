@@ -139,9 +139,7 @@ pub fn awaited(status: &StarRocksClusterStatus, component: Component) -> BTreeSe
 /// Whether a key holds a secret by its name, so that its value is kept out of events, logs and the status.
 pub fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["password", "passwd", "secret", "token", "credential", "access_key", "shared_key", "private_key", "sas"]
-        .iter()
-        .any(|part| key.contains(part))
+    ["password", "passwd", "secret", "token", "credential", "access_key", "shared_key", "private_key"].iter().any(|part| key.contains(part))
 }
 
 #[cfg(test)]

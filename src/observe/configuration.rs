@@ -8,6 +8,9 @@ use crate::model::configuration::awaited;
 use crate::model::{Answer, Cluster, Component, ConfigurationReport, ConfigurationUpdate, Query};
 use crate::starrocks::parse;
 
+/// A key of every backend and compute node.
+const EVERYWHERE: &str = "be_port";
+
 /// Asks each frontend about its own keys, and one of them about those of the other nodes.
 pub(super) async fn report(
     asker: &Asker<'_>,
@@ -28,8 +31,10 @@ pub(super) async fn report(
         });
         report.frontends = join_all(answers).await.into_iter().collect();
     }
-    let keys: Vec<String> = awaited(status, Component::Backend).union(&awaited(status, Component::ComputeNode)).cloned().collect();
-    if let Some(at) = frontends.first().filter(|_| !keys.is_empty()) {
+    let changed: Vec<String> = awaited(status, Component::Backend).union(&awaited(status, Component::ComputeNode)).cloned().collect();
+    if let Some(at) = frontends.first().filter(|_| !changed.is_empty()) {
+        // A node without any of the keys is told by this one, which every release has, from a node that is not in the answer.
+        let keys = changed.into_iter().chain([EVERYWHERE.to_owned()]).collect();
         let rows = asker.query(at, &Query::NodeConfiguration { keys }).await;
         report.nodes = rows.and_then(|rows| parse::node_configuration(&rows).map_err(|error| unreadable(&error))).into();
     }

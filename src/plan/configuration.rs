@@ -6,11 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::draft::Draft;
 use super::view::{Fleet, View};
 use crate::api::{ConfigurationChange, ConfigurationStatus, Operation, OperationKind, OperationPhase};
+use crate::model::component::CONFIGURATION_ANNOTATION;
 use crate::model::configuration::{ShownKey, is_secret};
-use crate::model::{Answer, Component, Configuration, ConfigurationUpdate, Pod, SilenceKind, Statement, Timestamp, WaitingOn, Workload};
+use crate::model::{
+    Answer, Component, Configuration, ConfigurationUpdate, FrontendSetting, Pod, SilenceKind, Statement, Timestamp, WaitingOn, Workload,
+};
 
 /// By when Kubernetes has brought a changed ConfigMap to every running pod (kubelet: syncFrequency of 60 s, and its cache). A process that starts
 /// earlier may still read the former file, so what was set is read back once more after this time.
@@ -65,10 +70,10 @@ fn look(
     }
     let Some(change) = &entry.change else {
         let same = entry.digest.as_ref() == Some(&content.digest);
-        return if same { entry } else { noted(view, content, entry) };
+        return if same { entry } else { noted(view, content, entry, draft) };
     };
     if change.digest != content.digest {
-        return noted(view, content, entry);
+        return noted(view, content, entry, draft);
     }
     let change = change.clone();
     let scene = Scene { view, workload, content, fleet, first: entry.digest.is_none(), can_be_set };
@@ -76,7 +81,7 @@ fn look(
 }
 
 /// Puts a change on record. Keys of an earlier change that has not come to its end may have been set already, so they count.
-fn noted(view: &View<'_>, content: &Configuration, entry: ConfigurationStatus) -> ConfigurationStatus {
+fn noted(view: &View<'_>, content: &Configuration, entry: ConfigurationStatus, draft: &mut Draft) -> ConfigurationStatus {
     let mut keys: BTreeSet<String> = entry.keys.keys().chain(content.keys.keys()).cloned().collect();
     let differs = |key: &String| entry.keys.get(key) != content.keys.get(key);
     if keys.iter().any(differs) || entry.change.is_some() {
@@ -89,6 +94,7 @@ fn noted(view: &View<'_>, content: &Configuration, entry: ConfigurationStatus) -
         keys: keys.into_iter().collect(),
         ..ConfigurationChange::default()
     };
+    draft.look_again_in(Duration::from_secs(1));
     ConfigurationStatus { change: Some(change), ..entry }
 }
 
@@ -122,13 +128,13 @@ struct Wanted {
 impl<'a> Scene<'_, 'a> {
     fn proceed(&self, entry: ConfigurationStatus, mut change: ConfigurationChange, busy: bool, draft: &mut Draft) -> ConfigurationStatus {
         let since = Timestamp::parse(&change.since).unwrap_or(self.view.now());
-        if self.fleet.pods.values().all(|pod| is_made_since(pod, since)) {
+        let started = self.fleet.pods.values().all(|pod| self.has_read(pod, &change, since));
+        if started && self.keys_to_read(&change, started).is_empty() {
             return self.in_force(entry, change, "every pod was made since", draft);
         }
-        let asked_for = entry.restarted_for.as_ref() == Some(&change.since);
         let keep = |change: ConfigurationChange, entry: ConfigurationStatus| ConfigurationStatus { change: Some(change), ..entry };
         if busy {
-            if !asked_for {
+            if entry.restarted_for.as_ref() != Some(&change.since) {
                 let (component, keys) = (self.workload.component, change.keys.clone());
                 draft.wait(WaitingOn::ConfigurationDeferred { component, keys });
             }
@@ -143,31 +149,51 @@ impl<'a> Scene<'_, 'a> {
             change.at_start = change.keys.iter().map(|key| (key.clone(), why.to_owned())).collect();
             return self.roll(entry, change, draft);
         }
-        let needs = match self.needs(&change) {
+        let needs = match self.needs(&self.keys_to_read(&change, started), started) {
             Ok(needs) => needs,
             Err(waits) => {
                 draft.wait_all(waits);
                 return keep(change, entry);
             }
         };
-        change.at_start = needs.at_start;
-        if !change.at_start.is_empty() && !self.first {
-            return self.roll(entry, change, draft);
-        }
-        if needs.to_set.is_empty() {
-            let elapsed = self.view.now().since(since);
-            if elapsed >= REFRESHED {
-                return self.in_force(entry, change, "every node shows it", draft);
+        if !started {
+            change.at_start = needs.at_start;
+            if !change.at_start.is_empty() && !self.first {
+                return self.roll(entry, change, draft);
             }
-            draft.again = Some(REFRESHED.saturating_sub(elapsed).max(Duration::from_secs(1)));
+        }
+        if !needs.to_set.is_empty() {
+            let begun = change.set_since.get_or_insert_with(|| self.view.now().to_seconds_text());
+            let begun = Timestamp::parse(begun).unwrap_or(self.view.now());
+            self.set(&needs.to_set, begun, draft);
             return keep(change, entry);
         }
-        self.set(&needs.to_set, since, draft);
+        let elapsed = self.view.now().since(since);
+        if started || elapsed >= REFRESHED {
+            return self.in_force(entry, change, "every node shows it", draft);
+        }
+        draft.look_again_in(REFRESHED.saturating_sub(elapsed));
         keep(change, entry)
     }
 
+    /// Whether the processes of a pod read the new file as they started: the pod was made when the change was known, or for it.
+    fn has_read(&self, pod: &Pod, change: &ConfigurationChange, since: Timestamp) -> bool {
+        let annotations = self.fleet.live.and_then(|live| live.body.pointer("/spec/template/metadata/annotations"));
+        let mark = annotations.and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)).and_then(Value::as_str);
+        let made_for_it = || mark == Some(change.since.as_str()) && self.fleet.revision() == Some(pod.revision.as_str());
+        pod.created > since + SLACK || made_for_it()
+    }
+
+    /// The keys whose values have to be read from the nodes. Where every process has started with the file these are the settings that an upgrade may
+    /// have put back to what they were before it.
+    fn keys_to_read(&self, change: &ConfigurationChange, started: bool) -> Vec<String> {
+        let may_be_put_back =
+            |key: &String| self.can_be_set && self.workload.component == Component::Frontend && FrontendSetting::from_key(key).is_some();
+        change.keys.iter().filter(|key| !started || may_be_put_back(key)).cloned().collect()
+    }
+
     fn in_force(&self, entry: ConfigurationStatus, change: ConfigurationChange, how: &str, draft: &mut Draft) -> ConfigurationStatus {
-        draft.tell("ConfigurationInForce", format!("{}: {how} ({})", self.workload.component.conf_file(), change.keys.join(", ")));
+        draft.tell("ConfigurationInForce", format!("{}: {how} ({})", self.workload.component.conf_file(), listed(change.keys.clone())));
         let last_change = ConfigurationChange { in_force_at: Some(self.view.now().to_seconds_text()), ..change };
         let Configuration { digest, keys, .. } = self.content.clone();
         ConfigurationStatus { digest: Some(digest), keys, change: None, last_change: Some(last_change), ..entry }
@@ -178,31 +204,32 @@ impl<'a> Scene<'_, 'a> {
         let started_at = Some(self.view.now().to_seconds_text());
         draft.operation =
             Some(Operation { kind: OperationKind::Rollout, phase: OperationPhase::Preflight, started_at, ..Operation::default() });
-        let reasons: Vec<String> = change.at_start.iter().map(|(key, why)| format!("{key}: {why}")).collect();
+        let reasons = listed(change.at_start.iter().map(|(key, why)| format!("{key}: {why}")).collect());
         draft.tell(
             "ConfigurationRestarts",
-            format!("{} changed and its pods are restarted ({})", self.workload.component.conf_file(), reasons.join("; ")),
+            format!("{} changed and its pods are restarted ({reasons})", self.workload.component.conf_file()),
         );
         ConfigurationStatus { restarted_for: Some(change.since.clone()), change: Some(change), ..entry }
     }
 
     /// What nodes show against what the file says; or who has not told.
-    fn needs(&self, change: &ConfigurationChange) -> Result<Needs, Vec<WaitingOn>> {
+    fn needs(&self, keys: &[String], started: bool) -> Result<Needs, Vec<WaitingOn>> {
         let mut needs = Needs::default();
         let mut waits = Vec::new();
         for ordinal in self.fleet.ordinals() {
             let pod = self.view.pod_name(self.workload.component, ordinal);
             match self.shown(&pod) {
-                Ok(shown) => self.compare(&pod, change, shown, &mut needs),
+                Ok(shown) => self.compare(&pod, keys, shown, &mut needs),
                 Err(detail) => waits.push(WaitingOn::ConfigurationNotInForce { pod, keys: Vec::new(), detail }),
             }
         }
         // What one node cannot change is not set on the others either; that does not depend on who has not told.
-        if waits.is_empty() || !needs.at_start.is_empty() && !self.first { Ok(needs) } else { Err(waits) }
+        let rolls = !needs.at_start.is_empty() && !self.first && !started;
+        if waits.is_empty() || rolls { Ok(needs) } else { Err(waits) }
     }
 
-    fn compare(&self, pod: &str, change: &ConfigurationChange, shown: Option<&BTreeMap<String, ShownKey>>, needs: &mut Needs) {
-        for key in &change.keys {
+    fn compare(&self, pod: &str, keys: &[String], shown: Option<&BTreeMap<String, ShownKey>>, needs: &mut Needs) {
+        for key in keys {
             let judged = judge(self.workload.config.get(key), shown.and_then(|shown| shown.get(key)));
             match judged {
                 Ok(None) => {}
@@ -225,7 +252,7 @@ impl<'a> Scene<'_, 'a> {
         let row = self.view.node_row(self.workload.component, pod).filter(|row| row.alive);
         let row = row.ok_or_else(|| format!("{pod} is not alive, and only living nodes show their configuration"))?;
         match &report.nodes {
-            Answer::Known(nodes) => Ok(nodes.get(&row.id)),
+            Answer::Known(nodes) => nodes.get(&row.id).map(Some).ok_or_else(|| format!("{pod} does not show its configuration")),
             // 2.5 has no such table (5502).
             Answer::Failed(silence) if silence.kind == SilenceKind::Rejected && silence.message.contains("Unknown table") => Ok(None),
             Answer::Failed(silence) => Err(silence.message.clone()),
@@ -234,8 +261,8 @@ impl<'a> Scene<'_, 'a> {
     }
 
     /// Sets keys: in all frontends by one statement, in every other node by one of its own, since backends and compute nodes have files of their own.
-    fn set(&self, to_set: &BTreeMap<String, BTreeMap<String, Wanted>>, since: Timestamp, draft: &mut Draft) {
-        let overdue = self.view.now().since(since) > PATIENCE;
+    fn set(&self, to_set: &BTreeMap<String, BTreeMap<String, Wanted>>, begun: Timestamp, draft: &mut Draft) {
+        let overdue = self.view.now().since(begun) > PATIENCE;
         let mut statements: BTreeSet<Statement> = BTreeSet::new();
         for (pod, keys) in to_set {
             let row = self.view.node_row(self.workload.component, pod);
@@ -269,9 +296,12 @@ fn differing(key: &str, wanted: &Wanted) -> String {
     if is_secret(key) { String::new() } else { format!(" (it shows `{}`, the file says `{}`)", wanted.shown, wanted.value) }
 }
 
-/// Whether a pod was made when the change was known, so that its processes read the new file as they start.
-fn is_made_since(pod: &Pod, since: Timestamp) -> bool {
-    pod.created > since + SLACK
+/// A few names for an event, whose text is short.
+fn listed(names: Vec<String>) -> String {
+    const TOLD: usize = 6;
+    let more = names.len().saturating_sub(TOLD);
+    let told = names.into_iter().take(TOLD).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{told} and {more} more") } else { told }
 }
 
 /// One key on one node: nothing to do, a value to be set, or why only a start of the process brings it into force.

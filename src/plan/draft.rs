@@ -63,6 +63,12 @@ impl Draft {
         }
     }
 
+    /// Looks again after this time at the latest, although nothing is waited for.
+    pub fn look_again_in(&mut self, duration: Duration) {
+        let duration = duration.max(Duration::from_secs(1));
+        self.again = Some(self.again.map_or(duration, |again| again.min(duration)));
+    }
+
     /// Adds an event.
     pub fn tell(&mut self, reason: &str, message: String) {
         self.notices.push(Notice { warning: false, reason: reason.to_owned(), message });
@@ -122,10 +128,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         return due.unwrap_or_default().clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
     Duration::from_secs(match wait {
-        WaitingOn::LeaderElection
-        | WaitingOn::SettingsNotInForce { .. }
-        | WaitingOn::ConfigurationNotInForce { .. }
-        | WaitingOn::AnswerPending { .. } => 2,
+        WaitingOn::LeaderElection | WaitingOn::SettingsNotInForce { .. } | WaitingOn::AnswerPending { .. } => 2,
         // A heartbeat, a tablet report: what every node of a roll waits for, and nobody but SQL tells.
         WaitingOn::NodeNotAlive { .. }
         | WaitingOn::VersionNotReported { .. }
@@ -133,6 +136,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::JournalLag { .. } => 3,
         WaitingOn::FrontendsSilent { .. }
         | WaitingOn::NodeNotRegistered { .. }
+        | WaitingOn::ConfigurationNotInForce { .. }
         | WaitingOn::ReplicasUnhealthy { .. }
         | WaitingOn::QuorumAtRisk { .. }
         | WaitingOn::ImageNotSynced { .. }

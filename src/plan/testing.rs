@@ -417,6 +417,11 @@ impl World {
     fn execute(&mut self, statement: &Statement) {
         match statement {
             Statement::SetFrontendConfig { setting, value } => {
+                for keys in self.running.values_mut() {
+                    if let Some(present) = keys.get_mut(setting.key()) {
+                        present.clone_from(value);
+                    }
+                }
                 for process in self.processes.values_mut().filter(|process| process.serving) {
                     if let Some(present) = process.settings.get_mut(setting.key()) {
                         present.clone_from(value);

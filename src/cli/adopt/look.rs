@@ -7,6 +7,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 
 use super::{Answer, Blocked, Verdict, leaders};
+use crate::api::StarRocksCluster;
 use crate::apply::{ResourceKind, resource_of};
 use crate::clock::Clock;
 use crate::controllers::{Unreadable, parse_cluster, parse_warehouse};
