@@ -33,7 +33,8 @@ pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Ne
         Ok(api) => api,
         Err(error) => return pass::refuse(context, subject, &resource, outcome::unreadable(&resource, error, now)).await,
     };
-    let lookups = Lookups::new(context, subject, [resource.generation, 0], &resource.status);
+    let follows = api.spec.configuration_update.is_some();
+    let lookups = Lookups::new(context, subject, [resource.generation, 0], &resource.status).following(follows);
     let references = lookups.references(&validate::wanted_references(api)).await?;
     let cluster = match validate::validate(api, &references, &context.settings.conventions) {
         Ok(cluster) => cluster,

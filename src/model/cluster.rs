@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{CSIVolumeSource, EnvVar, HostPathVolumeSource};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 pub use super::ports::Ports;
-use super::{Component, Warehouse, Window};
+use super::{Component, Configuration, ConfigurationUpdate, Warehouse, Window};
 // Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
 pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
 use crate::release::{Catalog, Claim, Image, Version};
@@ -47,6 +47,8 @@ pub struct Cluster {
     pub proxy: Option<Proxy>,
     /// How changes are rolled out.
     pub policy: Policy,
+    /// What is done when a configuration file changes; `None` for nothing.
+    pub configuration_update: Option<ConfigurationUpdate>,
     /// How the operator logs in.
     pub login: LoginSource,
     /// A disaster recovery that is asked for.
@@ -103,6 +105,10 @@ pub struct Workload {
     pub ports: Ports,
     /// The component's configuration file, parsed; keys as written.
     pub config: BTreeMap<String, String>,
+    /// The same file with digests; `None` for the image's own, and for one that was not read.
+    pub configuration: Option<Configuration>,
+    /// The change of the configuration for which the pods were restarted last; it stands in their template.
+    pub restarted_for: Option<String>,
     /// Autoscaling, compute nodes only.
     pub autoscaling: Option<AutoScalingPolicy>,
 }

@@ -148,7 +148,8 @@ impl Step {
             Self::Delete { .. } | Self::RestartPod { .. } | Self::Execute { .. } | Self::LetGo { .. } => match earlier {
                 Self::Apply(object) => !object.is_beside_pods(),
                 Self::Delete { .. } | Self::Record(_) | Self::PullImage(_) | Self::EndPull { .. } => false,
-                Self::RestartPod { .. } | Self::Execute { .. } | Self::Hold | Self::LetGo { .. } => true,
+                Self::Execute { statement, .. } => !statement.is_configuration(),
+                Self::RestartPod { .. } | Self::Hold | Self::LetGo { .. } => true,
             },
         }
     }

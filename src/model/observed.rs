@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
 use super::starrocks::{FrontendReport, GroupReport};
-use super::{Answer, Record, Refusal, Timestamp, WarehouseReport};
+use super::{Answer, ConfigurationReport, Record, Refusal, Timestamp, WarehouseReport};
 use crate::api::StarRocksClusterStatus;
 
 /// Kinds of objects that the operator owns.
@@ -208,6 +208,9 @@ pub struct Observed {
     pub frontends: BTreeMap<String, FrontendReport>,
     /// What the group says.
     pub group: GroupReport,
+    /// What nodes show of a configuration that changed.
+    #[serde(default, skip_serializing_if = "ConfigurationReport::is_empty")]
+    pub configuration: ConfigurationReport,
     /// Contents of the claims by name: whether a bound claim exists for a pod's volume.
     pub claims: BTreeMap<String, Claim>,
     /// PodDisruptionBudgets of the namespace; asked for when a hop is near.
@@ -308,6 +311,7 @@ impl Observed {
             pods: BTreeMap::new(),
             frontends: BTreeMap::new(),
             group: GroupReport::default(),
+            configuration: ConfigurationReport::default(),
             claims: BTreeMap::new(),
             budgets: Answer::NotAsked,
             pulls: BTreeMap::new(),

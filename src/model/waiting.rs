@@ -389,6 +389,38 @@ pub enum WaitingOn {
         /// Name in StarRocks.
         warehouse: String,
     },
+    /// A node does not show the values of the configuration file yet, or was not asked yet.
+    ConfigurationNotInForce {
+        /// Pod.
+        pod: String,
+        /// Keys that differ; empty when nothing is known of the node.
+        keys: Vec<String>,
+        /// Why nothing is known, in StarRocks' words.
+        detail: String,
+    },
+    /// StarRocks refuses a value of the configuration file.
+    ConfigurationRefused {
+        /// The statement, without secrets.
+        statement: String,
+        /// StarRocks' words.
+        words: String,
+    },
+    /// A configuration file changed while something else is under way.
+    ConfigurationDeferred {
+        /// Component.
+        component: Component,
+        /// Keys that changed.
+        keys: Vec<String>,
+    },
+    /// StarRocks took a value of the configuration file and shows another one.
+    ConfigurationShownOtherwise {
+        /// Pod.
+        pod: String,
+        /// Key.
+        key: String,
+        /// What it shows and what the file says; empty for secrets.
+        detail: String,
+    },
     /// The decision broke a safety rule and was refused: a defect of the operator that its own check caught.
     DecisionRefused {
         /// Rule and finding.

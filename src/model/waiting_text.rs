@@ -210,6 +210,26 @@ impl fmt::Display for WaitingOn {
                  Give the resource another name, or run DROP WAREHOUSE {warehouse} if nobody uses it: a warehouse holds no data"
             ),
             Self::WarehouseLeaving { warehouse } => write!(out, "warehouse {warehouse} is being dropped; it is tried until it succeeds"),
+            Self::ConfigurationNotInForce { pod, keys, .. } if !keys.is_empty() => {
+                write!(out, "{pod} does not show what its configuration file says of {}; it is set there and read back", keys.join(", "))
+            }
+            Self::ConfigurationNotInForce { pod, detail, .. } => {
+                write!(out, "whether {pod} has what its configuration file says is not known: {detail}")
+            }
+            Self::ConfigurationRefused { statement, words } => write!(
+                out,
+                "StarRocks refuses `{statement}`: {words}. Correct the value in the ConfigMap; nothing is restarted for it, since a node might not start with it"
+            ),
+            Self::ConfigurationDeferred { component, keys } => write!(
+                out,
+                "the configuration of the {component} changed ({}); it is brought into force when what is under way has ended",
+                keys.join(", ")
+            ),
+            Self::ConfigurationShownOtherwise { pod, key, detail } => write!(
+                out,
+                "{pod} took the value of {key} and shows another one{detail}. Write it in the ConfigMap as StarRocks shows it, or restart the component; \
+                 the file holds at its next start"
+            ),
             Self::DecisionRefused { detail } => {
                 write!(out, "the operator's own safety check refused its next step: {detail}. Please report this as a defect")
             }

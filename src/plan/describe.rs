@@ -42,6 +42,7 @@ pub fn describe(step: &Step) -> String {
 const fn purpose(statement: &Statement) -> &'static str {
     match statement {
         Statement::SetFrontendConfig { .. } => "set a frontend setting",
+        Statement::ConfigureFrontends { .. } | Statement::ConfigureNode { .. } => "set a key of the configuration",
         Statement::CreateImage => "ask for a metadata image",
         Statement::SetGlobal { .. } => "set a global variable",
         Statement::DropFollower { .. } | Statement::DropObserver { .. } => "take a frontend out of the group",

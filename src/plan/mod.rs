@@ -5,6 +5,7 @@
 
 mod adoption;
 mod check;
+mod configuration;
 mod describe;
 mod draft;
 mod health;
@@ -74,6 +75,7 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
         Route::Unsure(wait) => wait_for_answers(&view, wait, &frontier, &mut draft),
     };
     scale::run(&view, progress.to_do, draft.operation.as_ref().is_some_and(is_versioned), &mut draft);
+    configuration::run(&view, matches!(route, Route::Settled), &mut draft);
     objects::run(&view, &mut draft);
     upgrade::pulls::clear(&view, &mut draft);
     decide(&view, &frontier, draft)

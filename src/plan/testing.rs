@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use crate::api::{OperationPhase, StarRocksClusterStatus};
 use crate::model::component::{ordinal, pod_of_host};
+use crate::model::configuration::{ShownKey, awaited};
 use crate::model::observed::{Claim, DisruptionBudget, ImagePull, PodProblem, PullState};
 use crate::model::starrocks::{
     Availability, BackendRow, FrontendReport, FrontendRole, FrontendRow, GroupReport, ReplicaTrouble, RoutineLoad, RoutineLoadState,
     TabletStatistic,
 };
 use crate::model::{
-    Answer, Cluster, Component, Decision, FrontendSetting, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, Record, RecordAct,
-    Silence, SilenceKind, Statement, Step, Timestamp,
+    Answer, Cluster, Component, ConfigurationReport, ConfigurationUpdate, Decision, FrontendSetting, LiveObject, Object, ObjectKind,
+    Observed, Ownership, Pod, Record, RecordAct, Silence, SilenceKind, Statement, Step, Timestamp,
 };
 use crate::release::{Catalog, Image, Line, parse_version};
 use crate::validate::{References, validate};
@@ -75,6 +76,12 @@ pub struct World {
     pub last_words: BTreeMap<String, String>,
     /// StarRocksUpgrades; `None` where nobody has installed that kind.
     pub records: Option<Vec<Record>>,
+    /// Content of the ConfigMaps `conf-fe` and `conf-be`, by key of the file.
+    pub files: BTreeMap<String, String>,
+    /// Keys that processes hold in memory, by pod; what is in none of them has the value 0.
+    pub running: BTreeMap<String, BTreeMap<String, String>>,
+    /// Nodes take a key of the configuration and show another value.
+    pub stubborn: bool,
     processes: BTreeMap<String, Process>,
     image_due: Option<(Timestamp, u64)>,
     leaving: BTreeMap<String, Timestamp>,
@@ -127,6 +134,9 @@ impl World {
             last_words: BTreeMap::new(),
             schema_changes: 0,
             records: Some(Vec::new()),
+            files: BTreeMap::new(),
+            running: BTreeMap::new(),
+            stubborn: false,
             processes: BTreeMap::new(),
             image_due: None,
             leaving: BTreeMap::new(),
@@ -164,7 +174,9 @@ impl World {
             "metadata": {"name": "kube", "namespace": "ns", "uid": "cluster-uid", "generation": self.generation,
                 "annotations": {"starrocks.com/accept-template": self.accepted}}});
         let resource = serde_json::from_value(resource).expect("the resource parses");
-        let references = References { releases: Arc::clone(&self.releases), status: self.status.clone(), ..References::default() };
+        let of = |file: &String, text: &String| (format!("conf-{}", &file[..2]), Some(BTreeMap::from([(file.clone(), text.clone())])));
+        let config_maps = self.files.iter().map(|(file, text)| of(file, text)).collect();
+        let references = References { releases: Arc::clone(&self.releases), status: self.status.clone(), config_maps };
         validate(&resource, &references, &crate::model::cluster::Conventions::default()).expect("the resource is valid")
     }
 
@@ -248,7 +260,37 @@ impl World {
             observed.frontends.insert(pod.name.clone(), self.report(pod));
         }
         observed.group = self.group();
+        observed.configuration = self.configuration();
         observed
+    }
+
+    /// Keys that begin with `fixed` cannot be changed, those with `JAVA` are not shown.
+    fn configuration(&self) -> ConfigurationReport {
+        let cluster = self.cluster();
+        let awaits = |component: Component| {
+            let live = cluster.configuration_update == Some(ConfigurationUpdate::Live) && !self.mute;
+            if live { awaited(&self.status, component) } else { BTreeSet::new() }
+        };
+        let show = |pod: &str, keys: &BTreeSet<String>, default: Option<&str>| -> BTreeMap<String, ShownKey> {
+            let running = self.running.get(pod);
+            let value = |key: &String| running.and_then(|running| running.get(key)).cloned().unwrap_or_else(|| "0".to_owned());
+            let shown =
+                |key: &String| ShownKey { value: value(key), mutable: !key.starts_with("fixed"), default: default.map(str::to_owned) };
+            keys.iter().filter(|key| !key.starts_with("JAVA")).map(|key| (key.clone(), shown(key))).collect()
+        };
+        let keys = awaits(Component::Frontend);
+        let frontends = self.pods.values().filter(|pod| pod.component == Component::Frontend && pod.running && !keys.is_empty());
+        let report = |pod: &Pod| (pod.name.clone(), Answer::Known(show(&pod.name, &keys, None)));
+        let frontends = frontends.map(report).collect();
+        let keys = awaits(Component::Backend);
+        let rows = self.node_rows.iter().filter(|(_, row)| row.alive);
+        let nodes = rows.map(|((_, pod), row)| (row.id, show(pod, &keys, Some("0")))).collect();
+        ConfigurationReport { frontends, nodes: if keys.is_empty() { Answer::NotAsked } else { Answer::Known(nodes) } }
+    }
+
+    /// What a process reads when it starts.
+    fn file_of(&self, component: Component) -> BTreeMap<String, String> {
+        self.cluster().workload(component).map(|workload| workload.config.clone()).unwrap_or_default()
     }
 
     fn silence<T>() -> Answer<T> {
@@ -383,6 +425,7 @@ impl World {
     pub fn kill(&mut self, pod: &str) {
         self.pods.remove(pod);
         self.processes.remove(pod);
+        self.running.remove(pod);
         if pod.starts_with("kube-be") {
             for state in self.routine_loads.values_mut().filter(|state| **state == RoutineLoadState::Active) {
                 *state = RoutineLoadState::Paused;
@@ -403,11 +446,25 @@ impl World {
     fn execute(&mut self, statement: &Statement) {
         match statement {
             Statement::SetFrontendConfig { setting, value } => {
+                for keys in self.running.values_mut() {
+                    if let Some(present) = keys.get_mut(setting.key()) {
+                        present.clone_from(value);
+                    }
+                }
                 for process in self.processes.values_mut().filter(|process| process.serving) {
                     if let Some(present) = process.settings.get_mut(setting.key()) {
                         present.clone_from(value);
                     }
                 }
+            }
+            Statement::ConfigureFrontends { key, value } => {
+                let frontends = self.running.iter_mut().filter(|(pod, _)| pod.starts_with("kube-fe"));
+                frontends.filter(|_| !self.stubborn).for_each(|(_, keys)| drop(keys.insert(key.clone(), value.clone())));
+            }
+            Statement::ConfigureNode { id, key, value } => {
+                let pod = self.node_rows.iter().find(|(_, row)| row.id == *id).map(|((_, pod), _)| pod.clone());
+                let keys = pod.and_then(|pod| self.running.get_mut(&pod)).filter(|_| !self.stubborn);
+                drop(keys.and_then(|keys| keys.insert(key.clone(), value.clone())));
             }
             Statement::CreateImage => self.image_due = Some((self.now + Duration::from_secs(90), self.journal + 1)),
             Statement::SetGlobal { .. } | Statement::DropWarehouse { .. } => {}
@@ -541,6 +598,9 @@ impl World {
         }
         let ready: Vec<Pod> = self.pods.values().filter(|pod| pod.ready).cloned().collect();
         for pod in &ready {
+            if !self.running.contains_key(&pod.name) {
+                self.running.insert(pod.name.clone(), self.file_of(pod.component));
+            }
             if pod.component == Component::Frontend && !self.processes.get(&pod.name).is_some_and(|process| process.serving) {
                 self.processes.insert(pod.name.clone(), Process { settings: settings(pod), serving: true });
             }
@@ -598,7 +658,7 @@ impl World {
             return;
         }
         let row = BackendRow {
-            id: 10_000,
+            id: 10_000 + u64::from(pod.ordinal.unwrap_or(0)) + if pod.component == Component::ComputeNode { 100 } else { 0 },
             host,
             heartbeat_port: 9050,
             alive: true,

@@ -55,6 +55,8 @@ pub fn leaving_warehouse(resource: &StarRocksWarehouse, cluster: &Cluster) -> Cl
         generation: resource.metadata.generation.unwrap_or_default(),
         accepted_templates: accepted_templates(&resource.metadata),
         following: None,
+        // Of its cluster's nodes only; SQL through the frontends shows the nodes of the default warehouse.
+        configuration_update: None,
         backend: None,
         compute_node: None,
         proxy: None,

@@ -3,6 +3,7 @@
 
 mod budgets;
 mod catalogs;
+mod configuration;
 mod crashes;
 mod defects;
 mod drop_in;

@@ -172,8 +172,18 @@ const fn phase(ready: bool, stalled: Option<&WaitingOn>) -> &'static str {
 }
 
 /// Whether a wait keeps the cluster from being as it should be.
-const fn hinders(wait: &WaitingOn) -> bool {
-    !matches!(wait, WaitingOn::TemplateHeld { .. } | WaitingOn::ChannelHeld { .. } | WaitingOn::BackendUndrained { .. })
+pub(super) const fn hinders(wait: &WaitingOn) -> bool {
+    !matches!(
+        wait,
+        WaitingOn::TemplateHeld { .. }
+            | WaitingOn::ChannelHeld { .. }
+            | WaitingOn::BackendUndrained { .. }
+            // Every node serves, with the configuration from before.
+            | WaitingOn::ConfigurationNotInForce { .. }
+            | WaitingOn::ConfigurationRefused { .. }
+            | WaitingOn::ConfigurationDeferred { .. }
+            | WaitingOn::ConfigurationShownOtherwise { .. }
+    )
 }
 
 /// Whether a step must have succeeded before anyone can say that all is done: it takes something away, gives a controller work, or brings

@@ -3,6 +3,7 @@
 mod budgets;
 mod channels;
 mod codes;
+mod configuration;
 mod creation;
 mod previews;
 mod properties;

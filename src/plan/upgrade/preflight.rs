@@ -47,11 +47,7 @@ pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Ch
 /// What of it follows from the resource and the hop alone, without asking anybody.
 pub(super) fn foreseeable(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
     let backup = view.cluster.policy.backup_required.then_some(WaitingOn::BackupMissing);
-    frontend_outage(view, leg)
-        .into_iter()
-        .chain(conditions(view, leg).filter_map(|condition| incompatible(view, condition)))
-        .chain(backup)
-        .collect()
+    frontend_outage(view, leg).into_iter().chain(configuration::faults(view, leg)).chain(backup).collect()
 }
 
 /// What is known against the release that the hop goes to, though nothing forbids it.

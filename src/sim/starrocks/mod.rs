@@ -27,6 +27,7 @@ mod image;
 mod information;
 mod known;
 mod lifecycle;
+mod node_configuration;
 mod parameters;
 mod proc;
 mod process;

@@ -99,7 +99,7 @@ pub(super) struct Process {
     pub(super) in_group: bool,
     /// Frontend: was a follower before it led (real-fe.md §8: `can_read`).
     pub(super) followed: bool,
-    /// Frontend: in-memory parameters that differ from file and default.
+    /// In-memory parameters that differ from file and default.
     pub(super) memory: BTreeMap<&'static str, String>,
     /// Frontend: since when replay is stuck at an operation it does not know.
     pub(super) stuck_at: Option<(Timestamp, u64)>,
