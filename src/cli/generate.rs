@@ -63,8 +63,7 @@ pub(super) fn generate(arguments: &Arguments) -> anyhow::Result<Outcome> {
 fn left_behind(root: &Path, files: &[GeneratedFile]) -> anyhow::Result<Vec<String>> {
     let wanted: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> =
-        generate::bundle::FOLDERS.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = generate::FOLDERS.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
             let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
@@ -73,7 +72,7 @@ fn left_behind(root: &Path, files: &[GeneratedFile]) -> anyhow::Result<Vec<Strin
                 continue;
             }
             let below = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            if !wanted.contains(below.as_str()) {
+            if !wanted.contains(below.as_str()) && !generate::HAND_WRITTEN.contains(&below.as_str()) {
                 found.push(below);
             }
         }

@@ -147,8 +147,7 @@ mod tests {
 
     #[test]
     fn the_policy_and_the_service_know_the_pod_by_its_labels_and_its_ports() {
-        let documents = crate::yaml::documents(&install::install_yaml("1.0.0").expect("prints")).expect("reads");
-        let deployment = documents.iter().find(|document| document["kind"] == "Deployment").expect("a Deployment");
+        let deployment = install::deployment("1.0.0");
         let pod = &deployment["spec"]["template"];
         assert_eq!(network_policy(None)["spec"]["podSelector"]["matchLabels"], pod["metadata"]["labels"]);
         assert_eq!(metrics_service(None)["spec"]["selector"], pod["metadata"]["labels"]);

@@ -13,7 +13,6 @@ pub(super) fn entry(version: &str, lock: &Lock) -> Value {
     let mut spec = deployment["spec"].take();
     let pod = &mut spec["template"]["spec"];
     pod["serviceAccountName"] = SERVICE_ACCOUNT.into();
-    pod["affinity"] = affinity();
     // Any user but root: OpenShift gives each namespace a range of its own.
     for fixed in ["runAsUser", "runAsGroup", "fsGroup"] {
         if let Some(context) = pod["securityContext"].as_object_mut() {
@@ -22,10 +21,6 @@ pub(super) fn entry(version: &str, lock: &Lock) -> Value {
     }
     let container = &mut pod["containers"][0];
     container["image"] = lock.pinned(&operator(version)).into();
-    if container["startupProbe"].is_null() {
-        container["startupProbe"] =
-            json!({ "httpGet": { "path": "/healthz", "port": "probes" }, "periodSeconds": 2, "failureThreshold": 30 });
-    }
     if let Some(environment) = container["env"].as_array_mut() {
         environment.push(json!({
             // Empty when the OperatorGroup selects every namespace, else a list with commas: as the flag of this name reads it.
@@ -35,14 +30,6 @@ pub(super) fn entry(version: &str, lock: &Lock) -> Value {
         environment.extend(lock.environment(version));
     }
     json!({ "name": metadata["name"], "label": metadata["labels"], "spec": spec })
-}
-
-/// The nodes for which there is an image.
-fn affinity() -> Value {
-    json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchExpressions": [
-        { "key": "kubernetes.io/arch", "operator": "In", "values": super::ARCHITECTURES },
-        { "key": "kubernetes.io/os", "operator": "In", "values": ["linux"] },
-    ] }] } } })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Samples that a console offers: our own examples, each with the status that the operator gives it, and a sentence.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::yaml::{self, YamlError};
 
@@ -34,6 +34,11 @@ pub(super) fn all() -> Result<Vec<Sample>, YamlError> {
             "One frontend and one backend without storage that lasts, for a first look only.",
         )?,
         sample(
+            include_str!("../../../examples/shared-data.yaml"),
+            json!({ "phase": "running", "version": "3.5.9", "starRocksFeStatus": { "phase": "running" }, "starRocksCnStatus": { "phase": "running", "replicas": 2 } }),
+            "Data in object storage, compute nodes that scale by their load; its ConfigMaps and its Secret stand in examples/shared-data.yaml.",
+        )?,
+        sample(
             include_str!("../../../examples/kinds/warehouse.yaml"),
             json!({ "phase": "running", "replicas": 2, "serviceName": "load-jobs-warehouse-cn-service" }),
             "Compute nodes of a warehouse beside a shared-data cluster; needs a StarRocks edition with warehouses.",
@@ -62,9 +67,12 @@ pub(super) fn first() -> Result<Value, YamlError> {
 }
 
 fn sample(manifest: &str, status: Value, description: &'static str) -> Result<Sample, YamlError> {
-    let mut resource: Map<String, Value> = yaml::from_str(manifest)?;
-    resource.insert("status".to_owned(), status);
-    Ok(Sample { resource: resource.into(), description })
+    // A sample is one resource: of an example with ConfigMaps beside it, the first document.
+    let mut resource = yaml::documents(manifest)?.into_iter().next().unwrap_or_default();
+    if let Some(fields) = resource.as_object_mut() {
+        fields.insert("status".to_owned(), status);
+    }
+    Ok(Sample { resource, description })
 }
 
 fn cluster_status(phase: &str, version: &str) -> Value {

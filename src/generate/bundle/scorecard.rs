@@ -20,7 +20,7 @@ const OUR_TESTS: [&str; 10] =
     ["descriptors", "fields", "samples", "images", "rbac", "crd-upgrade", "channels", "security", "ready", "upgrade"];
 
 /// The configuration.
-pub(super) fn configuration(version: &str) -> Value {
+pub(in crate::generate) fn configuration(version: &str) -> Value {
     let ours = images::operator(version).to_string();
     let sdk = SDK_TESTS.iter().map(|(suite, name)| test(SDK_IMAGE, &["scorecard-test", name], suite, name));
     let own = OUR_TESTS.iter().map(|name| test(&ours, &["/starrocks-operator", "scorecard", name], "starrocks", name));
