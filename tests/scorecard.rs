@@ -1,5 +1,5 @@
 //! `starrocks-operator scorecard` as a test pod runs it: whatever it is given, both outputs together are one document with a result, and the exit code is 0.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,4 +76,13 @@ fn a_bundle_with_little_in_it_fails_every_test_and_breaks_none() {
     assert_eq!(state("rbac"), "fail");
     assert_eq!(state("security"), "fail");
     assert_eq!(state("channels"), "error");
+}
+
+#[test]
+fn the_package_passes_every_test() {
+    let document = run(&["scorecard", "all", "--bundle", &Path::new(env!("CARGO_MANIFEST_DIR")).join("bundle").to_string_lossy()]);
+    for result in document["results"].as_array().expect("results") {
+        assert_eq!(result["state"], "pass", "{:#}", result["errors"]);
+        assert_ne!(result["log"], "", "{result}");
+    }
 }

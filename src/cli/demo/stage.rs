@@ -33,7 +33,7 @@ pub(super) async fn play(arguments: Arguments, script: Script) -> anyhow::Result
     let mut screen = Screen::new(arguments.output);
     let definitions = crds::all().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     let embedded = Embedded::start(arguments.seed, &definitions, rbac::cluster_role_rules()).await?;
-    let mut stage = Stage { embedded, script, faults: arguments.fault.clone(), mishaps: Mishaps::default() };
+    let mut stage = Stage { embedded, script, faults: arguments.fault.clone(), mishaps: Mishaps::default(), with_warehouses: false };
     let _pace = hold_back(&arguments);
     let server = match arguments.serve {
         Some(address) => Some(serve(&stage.embedded, address, &mut screen).await?),
@@ -66,7 +66,7 @@ pub(in crate::cli) struct Told {
 /// Plays a script to its end without a word. `definitions` are installed, and the operator has the rights that `rules` grant.
 pub(in crate::cli) async fn unwatched(script: Script, definitions: &[Value], rules: Vec<PolicyRule>) -> anyhow::Result<Told> {
     let embedded = Embedded::start(1, definitions, rules).await?;
-    let mut stage = Stage { embedded, script, faults: Vec::new(), mishaps: Mishaps::default() };
+    let mut stage = Stage { embedded, script, faults: Vec::new(), mishaps: Mishaps::default(), with_warehouses: true };
     let outcome = stage.act(&mut Screen::silent()).await;
     stage.embedded.stop_operator().await;
     let refused = stage.embedded.ledger.refused();
@@ -112,6 +112,8 @@ struct Stage {
     script: Script,
     faults: Vec<Fault>,
     mishaps: Mishaps,
+    /// Whether warehouses are waited for as well.
+    with_warehouses: bool,
 }
 
 impl Stage {
@@ -219,7 +221,8 @@ impl Stage {
                 }
                 screen.say(&line);
             }
-            if progress.settled(generation) && self.warehouses_are_ready() {
+            let warehouses = self.warehouses_wait();
+            if progress.settled(generation) && warehouses.is_empty() {
                 return Ok(progress);
             }
             self.mischief(screen, &progress, faults);
@@ -227,26 +230,28 @@ impl Stage {
             let late = self.embedded.clock().now().since(begin);
             if stuck || late > limit {
                 let why = if stuck { "it needs a person" } else { "it takes too long" };
-                bail!("given up after {} s of cluster time, {why}:\n  {}", late.as_secs(), progress.reasons().join("\n  "));
+                let reasons = [progress.reasons(), warehouses].concat().join("\n  ");
+                bail!("given up after {} s of cluster time, {why}:\n  {reasons}", late.as_secs());
             }
         }
     }
 
-    /// Whether every warehouse of the script rests.
-    fn warehouses_are_ready(&self) -> bool {
+    /// What the warehouses of the script wait for, if they are waited for; nothing once all of them rest.
+    fn warehouses_wait(&self) -> Vec<String> {
         let world = self.embedded.world();
-        let mut names = self.script.documents.all.iter().filter(|document| document["kind"] == "StarRocksWarehouse");
-        names.all(|document| {
+        let documents =
+            self.script.documents.all.iter().filter(|document| self.with_warehouses && document["kind"] == "StarRocksWarehouse");
+        let waits = documents.filter_map(|document| {
             let name = document["metadata"]["name"].as_str().unwrap_or_default();
             let warehouse = world.store.get("StarRocksWarehouse", &self.script.namespace, name);
-            warehouse.is_some_and(|warehouse| {
-                let status = &warehouse["status"];
-                let is_ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
-                status["observedGeneration"] == warehouse["metadata"]["generation"]
-                    && status["operation"].is_null()
-                    && status["conditions"].as_array().is_some_and(|conditions| conditions.iter().any(is_ready))
-            })
-        })
+            let status = warehouse.map_or(&Value::Null, |warehouse| &warehouse["status"]);
+            let is_current = warehouse.is_some_and(|warehouse| status["observedGeneration"] == warehouse["metadata"]["generation"]);
+            let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            let rests = is_current && is_ready && status["operation"].is_null();
+            (!rests).then(|| format!("StarRocksWarehouse {name} is not Ready: {}", status["conditions"][0]["message"]))
+        });
+        waits.collect()
     }
 
     /// Plays each fault once, when its moment has come.

@@ -18,21 +18,44 @@ use crate::plan;
 use crate::release::Catalog;
 use crate::sim::kube;
 use crate::validate::{self, References};
+use crate::yaml;
 
 /// Where samples are created that name no namespace.
 const NAMESPACE: &str = "default";
 /// Some moment: nothing in the samples depends on it.
 const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
 
+/// A cluster with its data elsewhere, as it is shipped: stands in for one that a warehouse names and no sample is.
+const SHARED_DATA: &str = include_str!("../../../examples/shared-data.yaml");
+
 /// The samples of a package.
 pub(super) struct Samples {
     /// Each as it is written.
     all: Vec<Value>,
+    /// Clusters that warehouses name and no sample is.
+    hosts: Vec<Value>,
 }
 
 impl Samples {
     pub(super) fn of(bundle: &Bundle) -> anyhow::Result<Self> {
-        Ok(Self { all: bundle.samples()? })
+        let all = bundle.samples()?;
+        let named = all.iter().filter(|sample| sample["kind"] == "StarRocksWarehouse");
+        let named: BTreeSet<&str> = named.filter_map(|warehouse| text(warehouse, "/spec/starRocksCluster")).collect();
+        let is_sample = |name: &str| all.iter().any(|sample| sample["kind"] == "StarRocksCluster" && sample["metadata"]["name"] == name);
+        let example = yaml::documents(SHARED_DATA)?.into_iter().find(|document| document["kind"] == "StarRocksCluster");
+        let example = example.context("the shipped example holds no cluster")?;
+        let renamed = |name: &&str| {
+            let mut host = example.clone();
+            host["metadata"]["name"] = json!(name);
+            host
+        };
+        let hosts = named.iter().filter(|name| !name.is_empty() && !is_sample(name)).map(renamed).collect();
+        Ok(Self { all, hosts })
+    }
+
+    /// The clusters among them, and those that stand in for clusters of warehouses.
+    pub(super) fn played(&self) -> impl Iterator<Item = &Value> {
+        self.clusters().chain(&self.hosts)
     }
 
     /// The clusters among them.
@@ -101,8 +124,8 @@ impl Samples {
     fn warehouse(&self, sample: &Value) -> anyhow::Result<Cluster> {
         let resource: StarRocksWarehouse = read(&placed(sample))?;
         let wanted = &resource.spec.star_rocks_cluster;
-        let host = self.clusters().find(|cluster| cluster["metadata"]["name"] == wanted.as_str());
-        let host = host.with_context(|| format!("spec.starRocksCluster names `{wanted}`, and no sample is called so"))?;
+        let host = self.played().find(|cluster| cluster["metadata"]["name"] == wanted.as_str());
+        let host = host.context("spec.starRocksCluster names no cluster")?;
         let host = self.proven(host).context("its cluster")?;
         validate::warehouse(&resource, &host, &References::default(), &Conventions::default()).map_err(|faults| told(&faults))
     }
@@ -212,11 +235,14 @@ fn placed(sample: &Value) -> Value {
 /// The ConfigMaps with configuration files that samples name. A cluster without backends keeps its data elsewhere, which only its configuration says.
 fn configurations(cluster: &Value, all: &[Value], namespace: &str) -> Vec<Value> {
     const SHARED: &str = "run_mode = shared_data\ncloud_native_meta_port = 6090\ncloud_native_storage_type = S3\n";
+    // Only an edition of StarRocks has warehouses; simulated frontends are of it when this line says so.
+    let edition = if all.iter().any(|document| document["kind"] == "StarRocksWarehouse") { "sim_multi_warehouse = true\n" } else { "" };
     let sections = all.iter().filter_map(|document| document["spec"].as_object()).flat_map(|spec| spec.values());
     let named = sections.filter_map(|section| {
         let name = text(section, "/configMapInfo/configMapName").filter(|name| !name.is_empty())?;
         let key = text(section, "/configMapInfo/resolveKey").filter(|key| !key.is_empty())?;
-        let content = if key == "fe.conf" && cluster["spec"]["starRocksBeSpec"].is_null() { SHARED } else { "" };
+        let content =
+            if key == "fe.conf" && cluster["spec"]["starRocksBeSpec"].is_null() { format!("{SHARED}{edition}") } else { String::new() };
         Some(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": {key: content}}))
     });
     named.collect()
@@ -262,21 +288,28 @@ mod tests {
 
     #[test]
     fn what_our_own_checks_refuse_is_found() {
-        let finding = with("/spec/version", json!("3.5.999"));
-        assert!(finding.rule.contains("the operator would not take it") && finding.rule.contains("spec.version"), "{finding}");
+        let finding = with("/spec/starRocksFeSpec", json!({"replicas": 1, "requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}));
+        assert!(finding.rule.contains("the operator would not take it") && finding.rule.contains("SR-3005"), "{finding}");
     }
 
     #[test]
-    fn a_warehouse_without_its_cluster_is_found() {
+    fn a_warehouse_is_judged_with_its_cluster_or_one_that_stands_in() {
         let mut package = Package::sound();
         let warehouse = package.samples.iter_mut().find(|sample| sample["kind"] == "StarRocksWarehouse").unwrap();
         warehouse["spec"]["starRocksCluster"] = json!("elsewhere");
-        assert!(only(run(&package.bundle()).unwrap().errors).rule.contains("`elsewhere`, and no sample is called so"));
+        assert_eq!(run(&package.bundle()).unwrap().errors, []);
+        let samples = Samples::of(&package.bundle()).unwrap();
+        assert_eq!((samples.clusters().count(), samples.played().count()), (3, 4));
+        let (documents, _) = samples.story(samples.played().last().unwrap()).unwrap();
+        assert!(documents.all.iter().any(|document| document["kind"] == "StarRocksWarehouse"));
+        let warehouse = package.samples.iter_mut().find(|sample| sample["kind"] == "StarRocksWarehouse").unwrap();
+        warehouse["spec"]["starRocksCluster"] = json!("");
+        assert!(only(run(&package.bundle()).unwrap().errors).rule.contains("names no cluster"));
     }
 
     #[test]
     fn a_sample_without_status_kind_or_own_name_and_a_kind_without_sample_are_found() {
-        assert_eq!(with("/status", json!({})).rule, "it has no status");
+        assert_eq!(with("/status", Value::Null).rule, "it has no status");
         let mut package = Package::sound();
         package.samples.push(package.samples[0].clone());
         assert!(only(run(&package.bundle()).unwrap().errors).rule.starts_with("another sample"));

@@ -25,10 +25,6 @@ const KINDS: [&str; 14] = [
     "VerticalPodAutoscaler",
     "NetworkPolicy",
 ];
-/// Kinds that OLM knows and a cluster need not have: there the whole installation fails.
-const OPENSHIFT_KINDS: [&str; 7] =
-    ["PrometheusRule", "ServiceMonitor", "ConsoleYAMLSample", "ConsoleQuickStart", "ConsoleCLIDownload", "ConsoleLink", "ConsolePlugin"];
-
 const FEATURES: &str = "features.operators.openshift.io/";
 /// Claims that certification asks for.
 const WANTED_FEATURES: [&str; 7] =
@@ -116,7 +112,6 @@ fn judge_claims(file: &str, csv: &Value, errors: &mut Vec<Finding>) {
 }
 
 fn judge_objects(bundle: &Bundle, csv: &Value, errors: &mut Vec<Finding>) {
-    let only_openshift = bundle.annotations().is_ok_and(|annotations| annotations.contains_key("com.redhat.openshift.versions"));
     for manifest in &bundle.manifests {
         let mut find = |field: &str, rule: String, way_out: &str| errors.push(Finding::new(&manifest.file, field, rule, way_out));
         let name = manifest.file.trim_start_matches("manifests/");
@@ -128,9 +123,6 @@ fn judge_objects(bundle: &Bundle, csv: &Value, errors: &mut Vec<Finding>) {
         }
         for object in &manifest.objects {
             let kind = text(object, "/kind").unwrap_or_default();
-            if OPENSHIFT_KINDS.contains(&kind) && only_openshift {
-                continue;
-            }
             if !KINDS.contains(&kind) {
                 find(
                     "kind",
@@ -250,10 +242,6 @@ mod tests {
             package.objects.push(json!({"kind": kind, "metadata": {"name": "x"}}));
             assert!(found(&package).rule.contains(kind));
         }
-        let mut package = Package::sound();
-        package.annotations.insert("com.redhat.openshift.versions".to_owned(), "v4.14".to_owned());
-        package.objects.push(json!({"kind": "ServiceMonitor", "metadata": {"name": "x"}}));
-        assert_eq!(run(&package.bundle()).unwrap().errors, []);
         let mut package = Package::sound();
         package.objects.push(json!({"kind": "ServiceAccount", "metadata": {"name": "starrocks-operator"}}));
         assert_eq!(found(&package).rule, "is a ServiceAccount that OLM makes");

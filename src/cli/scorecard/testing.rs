@@ -155,7 +155,7 @@ fn samples() -> Vec<Value> {
         example(include_str!("../../../examples/demo.yaml"), status),
         shared,
         json!({"apiVersion": "starrocks.com/v1", "kind": "StarRocksWarehouse", "metadata": {"name": "reports"},
-            "spec": {"starRocksCluster": "lake", "template": {"replicas": 1}}, "status": {"observedGeneration": 1}}),
+            "spec": {"starRocksCluster": "lake", "template": {"replicas": 1}}, "status": {"phase": "running"}}),
         json!({"apiVersion": "starrocks.com/v1beta1", "kind": "StarRocksVersionCatalog", "metadata": {"name": "mine"},
             "spec": {"package": "starrocks", "releases": []}, "status": {"observedGeneration": 1}}),
         json!({"apiVersion": "starrocks.com/v1beta1", "kind": "StarRocksUpgrade", "metadata": {"name": "demo-1"},
