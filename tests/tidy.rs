@@ -18,6 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("apply", &["api", "model", "starrocks"]),
     ("telemetry", &["model"]),
     ("controllers", &["api", "release", "model", "validate", "plan", "observe", "apply", "starrocks", "telemetry"]),
+    ("webhook", &["api", "release", "model", "validate", "build", "plan"]),
     ("generate", &["api", "release", "model", "build"]),
     ("sim", &["api", "release", "model", "validate", "build", "plan", "starrocks", "observe", "apply", "telemetry", "controllers"]),
     ("cli", &["*"]),

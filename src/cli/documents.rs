@@ -70,21 +70,24 @@ impl Documents {
         self.cluster_with(&Catalog::embedded())
     }
 
-    /// The same with what a catalog says of releases.
-    pub(super) fn cluster_with(&self, releases: &Arc<Catalog>) -> anyhow::Result<Cluster> {
+    /// The ConfigMaps that a resource names, as the file has them; `None` for one that it does not have.
+    pub(super) fn config_maps(&self, resource: &StarRocksCluster) -> BTreeMap<String, Option<BTreeMap<String, String>>> {
         let maps: BTreeMap<&str, &Value> = self
             .all
             .iter()
             .filter(|document| document["kind"] == "ConfigMap")
             .filter_map(|document| Some((document["metadata"]["name"].as_str()?, &document["data"])))
             .collect();
-        let config_maps = wanted_references(&self.resource)
-            .into_iter()
-            .map(|name| {
-                let data = maps.get(name.as_str()).map(|data| serde_json::from_value((*data).clone()).unwrap_or_default());
-                (name, data)
-            })
-            .collect();
+        let found = |name: String| {
+            let data = maps.get(name.as_str()).map(|data| serde_json::from_value((*data).clone()).unwrap_or_default());
+            (name, data)
+        };
+        wanted_references(resource).into_iter().map(found).collect()
+    }
+
+    /// The same with what a catalog says of releases.
+    pub(super) fn cluster_with(&self, releases: &Arc<Catalog>) -> anyhow::Result<Cluster> {
+        let config_maps = self.config_maps(&self.resource);
         let references =
             References { config_maps, releases: Arc::clone(releases), status: self.resource.status.clone().unwrap_or_default() };
         validate(&self.resource, &references, &Conventions::default()).map_err(|faults| {

@@ -31,6 +31,7 @@ mod simulate;
 #[cfg(feature = "e2e")]
 mod sql;
 mod upgrade;
+mod webhook;
 
 /// Creates StarRocks clusters on Kubernetes and walks them safely from release to release.
 #[derive(Debug, Parser)]

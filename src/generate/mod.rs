@@ -9,6 +9,7 @@ pub mod objects;
 pub mod rbac;
 pub mod reference;
 pub mod releases;
+pub mod webhook;
 
 use crate::yaml::YamlError;
 
@@ -41,6 +42,7 @@ pub fn files() -> Result<Vec<GeneratedFile>, YamlError> {
         file("docs/reference/starrockswarehouse.md", reference::star_rocks_warehouse()),
     ]);
     files.extend(bundle::files(env!("CARGO_PKG_VERSION"))?);
+    files.extend(webhook::component()?.into_iter().chain(webhook::cert_manager()?).map(|(path, content)| file(path, content)));
     Ok(files)
 }
 
