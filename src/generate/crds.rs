@@ -138,6 +138,8 @@ fn required_in(field: &str) -> &'static [&'static str] {
         // Of a warehouse, a version catalog and an upgrade; a cluster's spec has no such fields.
         "spec" => &["starRocksCluster", "template", "package", "cluster", "from", "to"],
         "maintenanceWindows" => &["durationMinutes", "start"],
+        // Of a canary's verdict; those of an autoscaler have no name.
+        "metrics" => &["name"],
         // Of an upgrade.
         "checks" => &["name"],
         "steps" => &["number"],
@@ -172,7 +174,7 @@ fn finish(field: &str, parent: Origin, schema: &mut JSONSchemaProps) {
     int_or_string(field, schema);
     lists_and_maps(field, schema);
 
-    let origin = origin_below(field, parent);
+    let origin = if is_metric_bounds(schema) { parent } else { origin_below(field, parent) };
     for (name, property) in schema.properties.iter_mut().flatten() {
         finish(name, origin, property);
     }
@@ -233,6 +235,8 @@ fn int_or_string(field: &str, schema: &mut JSONSchemaProps) {
     // Ports may be names and maxUnavailable a percentage; all other such values are quantities.
     schema.pattern = match field {
         "port" | "maxUnavailable" => None,
+        // Ours says which texts it takes, beside its numbers.
+        "maxUnavailableComputeNodes" => schema.pattern.take(),
         _ => Some(QUANTITY_PATTERN.to_owned()),
     };
 }
@@ -276,6 +280,12 @@ fn atomic_items(field: &str, items: &mut JSONSchemaProps) {
 fn keyed_by(keys: &[&str], schema: &mut JSONSchemaProps) {
     schema.x_kubernetes_list_type = Some("map".to_owned());
     schema.x_kubernetes_list_map_keys = Some(keys.iter().map(|key| (*key).to_owned()).collect());
+}
+
+/// Whether a list called `metrics`, or an item of it, is of ours and not of a HorizontalPodAutoscaler.
+fn is_metric_bounds(schema: &JSONSchemaProps) -> bool {
+    let of = |schema: &JSONSchemaProps| schema.properties.as_ref().is_some_and(|properties| properties.contains_key("max"));
+    of(schema) || matches!(&schema.items, Some(JSONSchemaPropsOrArray::Schema(items)) if of(items))
 }
 
 /// Whether a list called `ports` is that of a container, not of a Service.

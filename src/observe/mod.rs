@@ -2,6 +2,7 @@
 
 mod ask;
 mod caches;
+mod canary;
 mod depth;
 mod frontend;
 mod group;

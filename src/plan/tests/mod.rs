@@ -1,8 +1,10 @@
 //! Scenarios: what is decided in the situations that clusters get into, each walked in a world that reacts.
 
+mod canary;
 mod channels;
 mod codes;
 mod creation;
+mod pace;
 mod properties;
 mod records;
 mod recovery;
