@@ -14,6 +14,7 @@ mod neighbours;
 mod olm;
 mod ownership;
 mod pace;
+mod policies;
 mod progress;
 mod refusals;
 mod rest;
