@@ -68,7 +68,7 @@ pub struct Operation {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub routine_loads: Vec<RoutineLoadMark>,
 
-    /// Nodes whose restart is due and waits for their queries. Empty without `upgradePolicy.drainSeconds`.
+    /// Nodes whose restart waits for their queries (`drainSeconds`).
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub drains: Vec<DrainMark>,
 
@@ -189,7 +189,7 @@ pub struct DrainMark {
     #[serde(deserialize_with = "null_is_default")]
     pub pod: String,
 
-    /// UID of the pod; the one that follows it is another node's wait.
+    /// UID of the pod.
     #[serde(deserialize_with = "null_is_default")]
     pub uid: String,
 

@@ -36,8 +36,7 @@ pub struct UpgradePolicy {
     ]))]
     pub canary_soak_seconds: Option<i32>,
 
-    /// Which nodes are canaries of a release, and what has to be true of them once they have been watched for `canarySoakSeconds`. Default: the
-    /// first backend (compute node, where data is shared), of which nothing is asked but that it is healthy.
+    /// Which nodes are canaries of a release, and what must be true of them after `canarySoakSeconds`. Default: one node, which must be healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
 
@@ -51,18 +50,16 @@ pub struct UpgradePolicy {
     ]))]
     pub node_timeout_seconds: Option<i32>,
 
-    /// Seconds for which the restart of a node by a rollout waits at most for the queries that run on it: it is restarted as soon as
-    /// none runs. New queries keep coming meanwhile; nothing is taken out of service for this. Default 0: it is restarted at once. Between 0 and
-    /// 3600. The wait comes before the restart, so it takes nothing off `nodeTimeoutSeconds`.
+    /// Seconds for which a rollout waits at most, before it restarts a node, until no query runs on it; new ones keep coming. Default 0, at
+    /// most 3600. Takes nothing off `nodeTimeoutSeconds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [
         {"rule": "self >= 0 && self <= 3600", "message": "drainSeconds must lie between 0 and 3600 (one hour)"}
     ]))]
     pub drain_seconds: Option<i32>,
 
-    /// How many compute nodes may be away at the same time while a rollout restarts them: a number such as 2, or a share of them such as 25%,
-    /// rounded down. At least one, and never all of them when there are several. Default 1. Backends and frontends are always restarted one
-    /// at a time. Counts for the warehouses of the cluster as well.
+    /// How many compute nodes a rollout may restart at the same time: a number, or a share such as 25%, rounded down; never all of several.
+    /// Default 1. Counts for warehouses of the cluster as well.
     #[serde(deserialize_with = "any_int_or_string", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "IntOrString", extend("minimum" = 1, "maximum" = 1000, "pattern" = "^([1-9][0-9]?|100)%$"))]
     pub max_unavailable_compute_nodes: Option<IntOrString>,
@@ -110,29 +107,27 @@ pub struct UpgradePolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Canary {
-    /// How many backends (compute nodes, where data is shared) are canaries; all of them if there are no more. They are restarted
-    /// first, and the others follow once all canaries have been healthy together for `canarySoakSeconds`. Default 1.
+    /// How many backends (compute nodes, where data is shared) are restarted first and watched together. Default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [
         {"rule": "self >= 1 && self <= 1000", "message": "nodes must lie between 1 and 1000"}
     ]))]
     pub nodes: Option<i32>,
 
-    /// Questions that must all be answered with yes before the other nodes follow. Default none.
+    /// What must be answered with yes before the other nodes follow. A no stops the rollout (SR-2221), or turns it back with
+    /// `onFailure: RollBack`; without an answer it waits (SR-2222). Default: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<CanaryVerdict>,
 }
 
-/// Questions about the canaries, asked when they have been watched for long enough. A no stops the rollout (SR-2221), or turns it back with
-/// `onFailure: RollBack`; without an answer it waits (SR-2222).
+/// Questions about the canaries, asked when they have been watched for long enough.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "has(self.sql) || (has(self.metrics) && size(self.metrics) > 0)", "message": "a verdict needs sql or metrics"}
 ]))]
 pub struct CanaryVerdict {
-    /// One SELECT statement without a semicolon, sent to a frontend with the operator's account (`credentials`). The first cell of its answer
-    /// must be true or a number other than 0; false, 0, NULL, another text, no row or an error mean no. It has to answer within ten seconds.
+    /// One SELECT, sent with the operator's account. Its first cell must be true or a number other than 0; anything else and an error mean no.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096), extend("x-kubernetes-validations" = [
         {"rule": "self.matches('(?i)^[[:space:]]*select[[:space:]]') && !self.contains(';')", "message": "sql must be one SELECT statement without a semicolon"}
@@ -150,17 +145,17 @@ pub struct CanaryVerdict {
 #[serde(default, rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{"rule": "has(self.max) || has(self.min)", "message": "a metric needs max or min"}]))]
 pub struct MetricBound {
-    /// Name of the metric as the node prints it, such as starrocks_be_engine_requests_total. Required.
+    /// Name, such as starrocks_be_engine_requests_total. Required.
     #[serde(deserialize_with = "null_is_default")]
     #[schemars(length(max = 256), extend("pattern" = "^[a-zA-Z_:][a-zA-Z0-9_:]*$"))]
     pub name: String,
 
-    /// Labels that a sample must have, among others. Default: every sample of that name counts.
+    /// Labels of the samples that count, perhaps among others. Default: all samples count.
     #[serde(deserialize_with = "map_without_nulls", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub labels: BTreeMap<String, String>,
 
-    /// No sample may be higher: a number such as 0, 0.5 or 2Gi.
+    /// No sample may be higher; a number such as 0, 0.5 or 2Gi.
     #[serde(deserialize_with = "any_int_or_string", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "IntOrString")]
     pub max: Option<IntOrString>,

@@ -96,12 +96,16 @@ fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Ours,
+    /// Ours, and so are the metrics in it, which elsewhere are an autoscaler's.
+    Verdict,
     Kubernetes,
 }
 
 /// The fields of ours whose type is Kubernetes'; the field keeps its description, all below lose theirs.
 fn origin_below(field: &str, parent: Origin) -> Origin {
     match field {
+        "verdict" => Origin::Verdict,
+        "metrics" if parent == Origin::Verdict => Origin::Verdict,
         "affinity"
         | "behavior"
         | "beEnvVars"
@@ -174,7 +178,7 @@ fn finish(field: &str, parent: Origin, schema: &mut JSONSchemaProps) {
     int_or_string(field, schema);
     lists_and_maps(field, schema);
 
-    let origin = if is_metric_bounds(schema) { parent } else { origin_below(field, parent) };
+    let origin = origin_below(field, parent);
     for (name, property) in schema.properties.iter_mut().flatten() {
         finish(name, origin, property);
     }
@@ -192,7 +196,7 @@ fn finish(field: &str, parent: Origin, schema: &mut JSONSchemaProps) {
 fn tidy(field: &str, parent: Origin, schema: &mut JSONSchemaProps) {
     schema.title = None;
     schema.description = match parent {
-        Origin::Ours => schema.description.take().map(|text| unwrapped(&text)),
+        Origin::Ours | Origin::Verdict => schema.description.take().map(|text| unwrapped(&text)),
         Origin::Kubernetes => None,
     };
     // Upstream's null is "not given", and the API server drops a null only where the schema does not allow it.
@@ -280,12 +284,6 @@ fn atomic_items(field: &str, items: &mut JSONSchemaProps) {
 fn keyed_by(keys: &[&str], schema: &mut JSONSchemaProps) {
     schema.x_kubernetes_list_type = Some("map".to_owned());
     schema.x_kubernetes_list_map_keys = Some(keys.iter().map(|key| (*key).to_owned()).collect());
-}
-
-/// Whether a list called `metrics`, or an item of it, is of ours and not of a HorizontalPodAutoscaler.
-fn is_metric_bounds(schema: &JSONSchemaProps) -> bool {
-    let of = |schema: &JSONSchemaProps| schema.properties.as_ref().is_some_and(|properties| properties.contains_key("max"));
-    of(schema) || matches!(&schema.items, Some(JSONSchemaPropsOrArray::Schema(items)) if of(items))
 }
 
 /// Whether a list called `ports` is that of a container, not of a Service.

@@ -227,7 +227,12 @@ fn note_phase(view: &View<'_>, leg: &Leg, progress: &Progress, draft: &mut Draft
         }
         // Where all nodes of a component are canaries, nothing rolls while they are watched.
         if progress.phase.is_some() || judged {
-            let over = judged && matches!(operation.phase, OperationPhase::Followers | OperationPhase::Leader);
+            let over = judged
+                && match operation.phase {
+                    OperationPhase::ComputeNodes => view.cluster.backend.is_some(),
+                    OperationPhase::Followers | OperationPhase::Leader => true,
+                    _ => false,
+                };
             operation.canary_since = operation.canary_since.take().filter(|_| watched && !over);
         }
     });

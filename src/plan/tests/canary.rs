@@ -114,7 +114,7 @@ fn a_no_by_sql_stops_the_roll_until_it_is_a_yes() {
         (said("0.0"), "gave `0.0`"),
         (said("false"), "gave `false`"),
         (said("NaN"), "gave `NaN`"),
-        (said("well"), "gave `well`"),
+        (said("a secret"), "gave a text that is neither true nor a number"),
         (Answer::Known(None), "gave NULL or no row"),
         (silence(SilenceKind::Rejected), "canary.verdict.sql: kube-fe-0: no answer in time"),
         (silence(SilenceKind::NoBackend), "canary.verdict.sql: "),
@@ -195,6 +195,8 @@ fn where_every_backend_is_a_canary_the_frontends_wait_for_the_verdict() {
     assert!(!goes_on(&mut world, 20));
     assert_eq!(world.restarts(), ["kube-be-0"]);
     world.verdict.0 = said("1");
+    world.run_until(5, |world, _| world.status.operation.as_ref().is_some_and(|operation| operation.phase.to_string() == "ComputeNodes"));
+    world.verdict.0 = silence(SilenceKind::TimedOut);
     world.run_to_rest(300);
     assert_eq!(world.restarts(), ["kube-be-0", "kube-cn-0", "kube-fe-2", "kube-fe-1", "kube-fe-0"]);
 }

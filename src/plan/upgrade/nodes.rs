@@ -67,8 +67,8 @@ fn watch(view: &View<'_>, leg: &Leg, fleet: &Fleet<'_>, draft: &mut Draft) -> Op
 }
 
 /// A way back is not judged: what ran before is known, and a no would have nowhere to lead.
-const fn is_judged(leg: &Leg) -> bool {
-    !leg.nodes_return && leg.diversion.is_none()
+fn is_judged(leg: &Leg) -> bool {
+    !leg.is_downgrade() && !leg.nodes_return && leg.diversion.is_none()
 }
 
 fn moved<'a>(fleet: &Fleet<'a>) -> impl Iterator<Item = &'a Pod> {

@@ -30,7 +30,9 @@ fn by_sql(answer: &Answer<Option<String>>) -> Option<Finding> {
     const FIELD: &str = "canary.verdict.sql";
     match answer {
         Answer::Known(Some(text)) if is_yes(text) => None,
-        Answer::Known(Some(text)) => Some(Finding::No(format!("{FIELD} gave `{}`", shortened(text)))),
+        Answer::Known(Some(text)) if is_plain(text) => Some(Finding::No(format!("{FIELD} gave `{}`", shortened(text)))),
+        // Whoever reads a status need not be allowed to read tables.
+        Answer::Known(Some(_)) => Some(Finding::No(format!("{FIELD} gave a text that is neither true nor a number"))),
         Answer::Known(None) => Some(Finding::No(format!("{FIELD} gave NULL or no row"))),
         Answer::NotAsked => Some(Finding::Unknown(format!("{FIELD} is about to be asked"))),
         Answer::Failed(silence) => {
@@ -50,6 +52,12 @@ fn by_sql(answer: &Answer<Option<String>>) -> Option<Finding> {
 fn is_yes(text: &str) -> bool {
     let text = text.trim();
     text.eq_ignore_ascii_case("true") || text.parse::<f64>().is_ok_and(|number| number.is_finite() && number != 0.0)
+}
+
+/// Whether a cell holds a number or a truth value.
+fn is_plain(text: &str) -> bool {
+    let text = text.trim();
+    text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") || text.parse::<f64>().is_ok()
 }
 
 /// What the metrics of one canary say, bound by bound.
