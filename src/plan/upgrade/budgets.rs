@@ -38,7 +38,7 @@ fn objection(view: &View<'_>, leg: &Leg, budget: &DisruptionBudget) -> Option<Wa
         return Some(WaitingOn::DisruptionForbidden { budget: name, components, desired, expected });
     }
     let spent = !budget.is_current || budget.allowed < 1;
-    spent.then(|| WaitingOn::DisruptionBudgetSpent { budget: name, components, healthy: budget.healthy, desired: budget.desired })
+    spent.then_some(WaitingOn::DisruptionBudgetSpent { budget: name, components, healthy: budget.healthy, desired: budget.desired })
 }
 
 /// The components whose pods the hop restarts and the budget selects. A selector that nobody can read selects nothing.
