@@ -21,6 +21,7 @@ pub mod starrocks;
 // Doors.
 pub mod cli;
 pub mod controllers;
+pub mod webhook;
 
 // Laboratory.
 pub mod sim;

@@ -110,6 +110,16 @@ async fn take(context: &Context, target: &Target, observed: &Observed, step: &St
             announce(context, target, &notice, observed.now, report).await;
             Ok(())
         }
+        Step::PullImage(pod) => {
+            report.count(Verb::Create, "Pod");
+            objects::create_pod(&context.client, namespace, pod).await
+        }
+        Step::EndPull { pod, uid } => {
+            report.count(Verb::Delete, "Pod");
+            objects::delete_pod(&context.client, namespace, pod, uid).await?;
+            report.gone.push(Gone { kind: None, name: pod.clone(), uid: uid.clone() });
+            Ok(())
+        }
         Step::Hold | Step::LetGo { object: None } => {
             let keep = matches!(step, Step::Hold);
             hold_resource(context, target, keep, report).await

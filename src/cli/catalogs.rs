@@ -17,14 +17,38 @@ pub(super) fn read(files: &[PathBuf]) -> anyhow::Result<Arc<Catalog>> {
     if files.is_empty() {
         return Ok(Catalog::embedded());
     }
-    let mut texts = Vec::new();
-    for file in files {
-        texts.push((file.display().to_string(), fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?));
+    merge(&texts_of(files)?)
+}
+
+/// The catalog of this build with resources that exist, those without a fault, and files, which win over resources of the same name.
+pub(super) fn with(existing: Vec<StarRocksVersionCatalog>, files: &[PathBuf]) -> anyhow::Result<Arc<Catalog>> {
+    let sound = |resource: StarRocksVersionCatalog| Some((resource.metadata.name?, validate::catalog(&resource.spec).ok()?));
+    let mut sources: BTreeMap<String, CatalogSource> = existing.into_iter().filter_map(sound).collect();
+    let written = sources_of(&texts_of(files)?)?;
+    let named: Vec<String> = written.keys().cloned().collect();
+    sources.extend(written);
+    let merged = Catalog::merged(&sources);
+    match merged.faults.iter().find(|(name, _)| named.contains(name)) {
+        Some((name, faults)) => Err(told(name, faults)),
+        None => Ok(Arc::new(merged.catalog)),
     }
-    merge(&texts)
+}
+
+fn texts_of(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+    let read =
+        |file: &PathBuf| Ok((file.display().to_string(), fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?));
+    files.iter().map(read).collect()
 }
 
 fn merge(texts: &[(String, String)]) -> anyhow::Result<Arc<Catalog>> {
+    let merged = Catalog::merged(&sources_of(texts)?);
+    match merged.faults.first_key_value() {
+        Some((name, faults)) => Err(told(name, faults)),
+        None => Ok(Arc::new(merged.catalog)),
+    }
+}
+
+fn sources_of(texts: &[(String, String)]) -> anyhow::Result<BTreeMap<String, CatalogSource>> {
     let mut sources: BTreeMap<String, CatalogSource> = BTreeMap::new();
     for (file, text) in texts {
         for document in yaml::documents(text).with_context(|| format!("in {file}"))? {
@@ -43,11 +67,7 @@ fn merge(texts: &[(String, String)]) -> anyhow::Result<Arc<Catalog>> {
             }
         }
     }
-    let merged = Catalog::merged(&sources);
-    match merged.faults.first_key_value() {
-        Some((name, faults)) => Err(told(name, faults)),
-        None => Ok(Arc::new(merged.catalog)),
-    }
+    Ok(sources)
 }
 
 fn told(name: &str, faults: &[CatalogFault]) -> anyhow::Error {

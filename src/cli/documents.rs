@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Documents> {
 
 /// Reads YAML text.
 pub(super) fn parse(text: &str) -> anyhow::Result<Documents> {
-    let (clusters, mut others): (Vec<Value>, Vec<Value>) = yaml::documents(text)?
+    let (clusters, others): (Vec<Value>, Vec<Value>) = yaml::documents(text)?
         .into_iter()
         .filter(|document| !document.is_null())
         .partition(|document| document["kind"] == "StarRocksCluster");
@@ -44,12 +44,17 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Documents> {
         );
     }
     let [cluster] = clusters.as_slice() else { bail!("{} StarRocksCluster documents; exactly one is needed", clusters.len()) };
-    let resource = serde_json::from_value(without_nulls(cluster.clone())).context("the StarRocksCluster cannot be read")?;
-    others.push(cluster.clone());
-    Ok(Documents { resource, all: others })
+    Documents::of(cluster.clone(), others)
 }
 
 impl Documents {
+    /// A cluster and what goes with it.
+    pub(super) fn of(cluster: Value, mut others: Vec<Value>) -> anyhow::Result<Self> {
+        let resource = serde_json::from_value(without_nulls(cluster.clone())).context("the StarRocksCluster cannot be read")?;
+        others.push(cluster);
+        Ok(Self { resource, all: others })
+    }
+
     /// Puts every document without a namespace into `namespace`.
     pub(super) fn in_namespace(&mut self, namespace: &str) {
         for document in &mut self.all {
@@ -65,21 +70,24 @@ impl Documents {
         self.cluster_with(&Catalog::embedded())
     }
 
-    /// The same with what a catalog says of releases.
-    pub(super) fn cluster_with(&self, releases: &Arc<Catalog>) -> anyhow::Result<Cluster> {
+    /// The ConfigMaps that a resource names, as the file has them; `None` for one that it does not have.
+    pub(super) fn config_maps(&self, resource: &StarRocksCluster) -> BTreeMap<String, Option<BTreeMap<String, String>>> {
         let maps: BTreeMap<&str, &Value> = self
             .all
             .iter()
             .filter(|document| document["kind"] == "ConfigMap")
             .filter_map(|document| Some((document["metadata"]["name"].as_str()?, &document["data"])))
             .collect();
-        let config_maps = wanted_references(&self.resource)
-            .into_iter()
-            .map(|name| {
-                let data = maps.get(name.as_str()).map(|data| serde_json::from_value((*data).clone()).unwrap_or_default());
-                (name, data)
-            })
-            .collect();
+        let found = |name: String| {
+            let data = maps.get(name.as_str()).map(|data| serde_json::from_value((*data).clone()).unwrap_or_default());
+            (name, data)
+        };
+        wanted_references(resource).into_iter().map(found).collect()
+    }
+
+    /// The same with what a catalog says of releases.
+    pub(super) fn cluster_with(&self, releases: &Arc<Catalog>) -> anyhow::Result<Cluster> {
+        let config_maps = self.config_maps(&self.resource);
         let references =
             References { config_maps, releases: Arc::clone(releases), status: self.resource.status.clone().unwrap_or_default() };
         validate(&self.resource, &references, &Conventions::default()).map_err(|faults| {

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
+use super::webhook::{self, WebhookArguments};
 use crate::clock::Clock;
 use crate::controllers::{self, Scope, Settings};
 use crate::model::cluster::Conventions;
@@ -44,6 +45,8 @@ pub struct RunArguments {
     /// Act only while holding the Lease c6c79638.starrocks.com in the operator's namespace
     #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = truth)]
     leader_elect: bool,
+    #[command(flatten)]
+    webhook: WebhookArguments,
     #[command(flatten)]
     objects: ObjectArguments,
     #[command(flatten)]
@@ -193,11 +196,14 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     // With two providers compiled in, rustls would refuse to choose; an error means that one is installed already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let config = arguments.connection.config().await?;
-    let settings = settings(&arguments, &config.default_namespace);
+    let told = Telemetry::default();
+    let (prepared, tell_releases) = arguments.webhook.prepare(arguments.objects.conventions(), Arc::clone(&told.metrics))?;
+    let settings = Settings { tell_releases: Some(tell_releases), ..settings(&arguments, &config.default_namespace) };
     let client = kube::Client::try_from(config).context("making the Kubernetes client")?;
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));
-    let told = Telemetry::default();
+    // To the end of the process, whoever leads.
+    tokio::spawn(webhook::serve(prepared));
     let endpoints = serve_endpoints(&arguments, &told, &shutdown)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?settings.namespaces, identity = settings.identity, "starting");
     let starrocks: Arc<dyn starrocks::StarRocks> = Arc::new(starrocks::Client::new());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ const TOLD: usize = 20;
 pub(super) struct Catalogs {
     state: Mutex<State>,
     changed: Notify,
+    /// Who else hears what is known of releases.
+    hears: Option<watch::Sender<Arc<Catalog>>>,
 }
 
 #[derive(Debug)]
@@ -78,11 +80,13 @@ impl Seen {
 
 impl Catalogs {
     /// Nothing seen yet. Where catalogs are not watched at all, because no right reaches beyond namespaces, there is nothing to be waited for.
-    pub(super) fn new(watched: bool) -> Self {
+    pub(super) fn new(watched: bool, hears: Option<watch::Sender<Arc<Catalog>>>) -> Self {
         let embedded = Catalog::embedded();
         let merged = if watched { Arc::new(Catalog::clone(&embedded).incomplete()) } else { embedded };
         let state = State { seen: BTreeMap::new(), merged, faults: BTreeMap::new(), complete: !watched, since: Instant::now() };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        let catalogs = Self { state: Mutex::new(state), changed: Notify::new(), hears };
+        catalogs.tell_others(&catalogs.lock());
+        catalogs
     }
 
     /// What is known of releases.
@@ -126,6 +130,7 @@ impl Catalogs {
         let differs = *state.merged != catalog;
         if differs {
             state.merged = Arc::new(catalog);
+            self.tell_others(&state);
         }
         self.changed.notify_one();
         differs
@@ -146,6 +151,12 @@ impl Catalogs {
         if let Some(seen) = self.lock().seen.get_mut(name) {
             seen.resource_version = resource_version;
             seen.status = status;
+        }
+    }
+
+    fn tell_others(&self, state: &State) {
+        if let Some(hears) = &self.hears {
+            hears.send_replace(Arc::clone(&state.merged));
         }
     }
 
@@ -220,18 +231,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn clusters_wait_for_catalogs_and_not_for_ever() {
-        let catalogs = Catalogs::new(true);
+        let catalogs = Catalogs::new(true, None);
         assert!(!catalogs.is_known() && !catalogs.merged().is_complete());
         tokio::time::advance(PATIENCE).await;
         assert!(catalogs.is_known() && !catalogs.merged().is_complete(), "nothing moves along a channel meanwhile");
         assert!(catalogs.replace(Vec::new()));
         assert!(catalogs.merged().is_complete());
-        assert!(Catalogs::new(false).is_known() && Catalogs::new(false).merged().is_complete());
+        assert!(Catalogs::new(false, None).is_known() && Catalogs::new(false, None).merged().is_complete());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_in_the_process_hear_what_is_known() {
+        let (hears, heard) = watch::channel(Catalog::embedded());
+        let catalogs = Catalogs::new(true, Some(hears));
+        assert!(!heard.borrow().is_complete());
+        catalogs.replace(Vec::new());
+        assert!(heard.borrow().is_complete());
+        let (name, sound) = seen(json!({"package": "starrocks", "releases": [{"version": "3.5.25"}]}));
+        catalogs.put(name, sound);
+        assert_eq!(*heard.borrow(), catalogs.merged());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_broken_catalog_is_told_and_changes_nothing() {
-        let catalogs = Catalogs::new(true);
+        let catalogs = Catalogs::new(true, None);
         catalogs.replace(Vec::new());
         for (spec, code) in [
             (json!({"package": "starrocks", "releases": [{"version": "3.4.1"}]}), "SR-3108"),

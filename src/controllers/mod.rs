@@ -6,6 +6,7 @@ mod details;
 mod expectations;
 mod feed;
 mod lease;
+mod logs;
 mod lookups;
 mod outcome;
 mod pass;
@@ -119,7 +120,7 @@ async fn serve(client: Client, starrocks: Arc<dyn StarRocks>, settings: Settings
         caches: Caches::new(),
         clusters: resources::Resources::default(),
         warehouses: resources::Resources::default(),
-        catalogs: catalogs::Catalogs::new(settings.reads_catalogs()),
+        catalogs: catalogs::Catalogs::new(settings.reads_catalogs(), settings.tell_releases.clone()),
         upgrades: upgrades::Upgrades::default(),
         upgradeability: upgradeability::Upgradeability::new(settings.operator_condition.clone()),
         began: settings.clock.now(),

@@ -1,9 +1,13 @@
 //! How the operator process is run: which namespaces, how many passes at once, under which name. Data only.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::model::cluster::Conventions;
+use crate::release::Catalog;
 
 /// Which namespaces are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Settings {
     pub leader_election: bool,
     /// Name of the OperatorCondition in the operator's namespace, which OLM v0 gives; `None` without it.
     pub operator_condition: Option<String>,
+    /// Who else in the process hears what is known of releases; nothing is told while another process leads.
+    pub tell_releases: Option<watch::Sender<Arc<Catalog>>>,
 }
 
 impl Settings {
@@ -50,6 +56,7 @@ impl Settings {
             operator_namespace: "starrocks".to_owned(),
             leader_election: false,
             operator_condition: None,
+            tell_releases: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::logs;
 use super::lookups::Lookups;
 use super::outcome::{self, PassError};
 use super::pass;
@@ -53,6 +54,10 @@ pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Ne
         Known::NotYet => None,
     };
     pass::recall(context, subject, &cluster.uid, &mut observed).await;
+    if observe::hop_is_near(&cluster, &observed) {
+        observed.budgets = observe::disruption_budgets(&context.hands.client, &cluster.namespace).await;
+    }
+    logs::listen(context, subject, &mut observed).await;
     lookups.learn_from(&observed);
     let (decision, violations) = plan::guarded(&cluster, &observed);
     outcome::tell(context, subject, &decision, violations.iter().map(ToString::to_string));

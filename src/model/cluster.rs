@@ -1,6 +1,6 @@
 //! A cluster that has been proven valid: every default applied, every reference resolved, every number in range.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub struct Cluster {
     pub uid: String,
     /// `metadata.generation` that was validated.
     pub generation: i64,
+    /// Hashes of pod templates to which the user agreed although the resource did not change.
+    pub accepted_templates: BTreeSet<String>,
     /// What is known of releases and of the ways between them.
     pub releases: Arc<Catalog>,
     /// Where the data lives.
@@ -201,6 +203,8 @@ pub struct Policy {
     pub rolls_back: bool,
     /// Whether a backup must have been made before an upgrade.
     pub backup_required: bool,
+    /// Whether the images of a hop are pulled to their nodes before anything is changed for it.
+    pub pre_pull: bool,
     /// Dangers that the user accepted.
     pub consents: Vec<String>,
 }

@@ -18,6 +18,8 @@ pub enum Request {
     Delete(ObjectKey),
     /// Deletion of a pod, so that it is made anew.
     RestartPod(String),
+    /// A pod that has an image pulled.
+    PullImage(String),
     /// A finalizer put on the resource.
     Hold,
     /// A finalizer taken off an object, or off the resource.
@@ -33,10 +35,11 @@ impl Request {
             Step::Apply(object) => Some(Self::Apply(object.key())),
             Step::Delete { object, .. } => Some(Self::Delete(object.clone())),
             Step::RestartPod { pod, .. } => Some(Self::RestartPod(pod.clone())),
+            Step::PullImage(pod) => Some(Self::PullImage(pod.metadata.name.clone().unwrap_or_default())),
             Step::Hold => Some(Self::Hold),
             Step::LetGo { object } => Some(Self::LetGo(object.clone())),
             Step::Execute { statement, .. } if statement.is_configuration() => Some(Self::Configure(statement.to_string())),
-            Step::Execute { .. } | Step::Record(_) => None,
+            Step::Execute { .. } | Step::Record(_) | Step::EndPull { .. } => None,
         }
     }
 }
@@ -47,6 +50,7 @@ impl fmt::Display for Request {
             Self::Apply(object) => write!(out, "apply {} {}", object.kind.name(), object.name),
             Self::Delete(object) => write!(out, "delete {} {}", object.kind.name(), object.name),
             Self::RestartPod(pod) => write!(out, "delete Pod {pod}"),
+            Self::PullImage(pod) => write!(out, "create Pod {pod}, which has an image pulled (spec.upgradePolicy.prePullImages)"),
             Self::Hold => out.write_str("put a finalizer on the resource"),
             Self::LetGo(Some(object)) => write!(out, "take the finalizer off {} {}", object.kind.name(), object.name),
             Self::Configure(statement) => out.write_str(statement),
@@ -86,6 +90,8 @@ pub fn content(step: &Step) -> String {
         Step::Apply(object) => object.annotation(APPLIED_ANNOTATION).unwrap_or_default().to_owned(),
         Step::Delete { uid, .. } | Step::RestartPod { uid, .. } => uid.clone(),
         Step::Execute { statement, .. } if statement.is_configuration() => digest(&statement.sql()),
-        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } | Step::Record(_) => String::new(),
+        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } | Step::Record(_) | Step::PullImage(_) | Step::EndPull { .. } => {
+            String::new()
+        }
     }
 }

@@ -47,6 +47,10 @@ impl WaitingOn {
             Self::CheckpointOverdue { .. } => ("SR-2213", "CheckpointOverdue"),
             Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
             Self::SchemaChangesRemembered { .. } => ("SR-2215", "SchemaChangesRemembered"),
+            Self::ImageNotPullable { .. } => ("SR-2225", "ImageNotPullable"),
+            Self::ImagesPulling { .. } => ("SR-2228", "ImagesPulling"),
+            Self::DisruptionBudgetSpent { .. } => ("SR-2226", "DisruptionBudgetSpent"),
+            Self::DisruptionForbidden { .. } => ("SR-2227", "DisruptionForbidden"),
             Self::ChannelHeld { .. } => ("SR-2230", "ChannelHeld"),
             Self::ConfigurationNotInForce { .. } => ("SR-2231", "ConfigurationNotInForce"),
             Self::ConfigurationRefused { .. } => ("SR-2232", "ConfigurationRefused"),
@@ -125,6 +129,8 @@ impl WaitingOn {
                 | Self::ConfigurationIncompatible { .. }
                 | Self::NodeStalled { .. }
                 | Self::VersionsApart { .. }
+                | Self::DisruptionForbidden { .. }
+                | Self::ImageNotPullable { .. }
                 | Self::ChannelHeld { .. }
                 | Self::ConfigurationRefused { .. }
                 | Self::ConfigurationShownOtherwise { .. }

@@ -31,6 +31,7 @@ pub async fn observe(
     observed.objects = belongings.objects;
     observed.pods = belongings.pods;
     observed.claims = belongings.claims;
+    observed.pulls = belongings.pulls;
     if cluster.warehouse.is_some() {
         // The frontends are another resource's: asked, and never touched.
         let other = Place { namespace: cluster.namespace.clone(), name: cluster.frontends_of().to_owned() };

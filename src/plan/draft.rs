@@ -1,6 +1,6 @@
 //! The decision while it is being made: steps, waits and memory gathered in any order, sorted once at the end; never decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::record::Checklist;
@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub checks: Option<Checklist>,
     pub recovery: Option<DisasterRecoveryStatus>,
     pub forms: BTreeMap<Component, Form>,
+    /// Pods that have images pulled and are still needed; `None` if nobody looked in this pass.
+    pub kept_pulls: Option<BTreeSet<String>>,
     /// What is remembered of configuration files; `None` leaves it as it was.
     pub configuration: Option<Vec<ConfigurationStatus>>,
     /// When to look again for something that is not waited for.
@@ -92,7 +94,8 @@ impl Draft {
             Step::Hold | Step::Record(_) => 0,
             Step::Execute { .. } => 1,
             Step::Apply(object) => 2 + object.kind() as u8,
-            Step::Delete { .. } => 10,
+            Step::PullImage(_) => 9,
+            Step::Delete { .. } | Step::EndPull { .. } => 10,
             Step::RestartPod { .. } => 11,
             Step::LetGo { object: Some(_) } => 12,
             Step::LetGo { object: None } => 13,
@@ -142,6 +145,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ImageNotSynced { .. }
         | WaitingOn::RoutineLoadsPaused { .. }
         | WaitingOn::Decommissioning { .. }
+        | WaitingOn::ImagesPulling { .. }
         | WaitingOn::NodeLeaving { .. }
         | WaitingOn::WarehouseLeaving { .. }
         | WaitingOn::FrontendsNotServing { .. } => 5,
@@ -151,6 +155,9 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::JobsRunning { .. }
         | WaitingOn::CheckpointOverdue { .. }
         | WaitingOn::DiskFull { .. }
+        | WaitingOn::DisruptionBudgetSpent { .. }
+        | WaitingOn::DisruptionForbidden { .. }
+        | WaitingOn::ImageNotPullable { .. }
         | WaitingOn::ClusterAbsent { .. }
         | WaitingOn::ClusterUnusable { .. }
         | WaitingOn::CredentialsRefused { .. } => 15,

@@ -10,6 +10,7 @@ mod describe;
 mod draft;
 mod health;
 mod objects;
+mod preview;
 mod quorum;
 mod record;
 mod recovery;
@@ -30,6 +31,7 @@ mod tests;
 pub use adoption::{Adoption, Change, ObjectChange, adoption};
 pub use check::{Violation, check};
 pub use describe::describe;
+pub use preview::{Gate, Pace, Preview, Restart, as_described, preview, refused_way, with_reports};
 pub use status::{Rejection, refuse};
 pub use warehouse::{let_go, without_cluster};
 
@@ -75,6 +77,7 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
     scale::run(&view, progress.to_do, draft.operation.as_ref().is_some_and(is_versioned), &mut draft);
     configuration::run(&view, matches!(route, Route::Settled), &mut draft);
     objects::run(&view, &mut draft);
+    upgrade::pulls::clear(&view, &mut draft);
     decide(&view, &frontier, draft)
 }
 
@@ -156,10 +159,12 @@ fn awaits_window(view: &View<'_>) -> Option<WaitingOn> {
     });
     let broken = view.fleets().flat_map(|fleet| fleet.pods.values()).any(|pod| health::is_broken(pod));
     let differs = |fleet: &view::Fleet<'_>| {
-        let workload = fleet.workload?;
-        Some(objects::template_differs(view, fleet, workload, &workload.image.to_string()))
+        let (workload, image) = (fleet.workload?, fleet.workload?.image.to_string());
+        let differs = objects::template_differs(view, fleet, workload, &image);
+        Some(differs && (is_authorised(view) || objects::held(view, fleet, workload, &image).is_none()))
     };
-    let pending = is_authorised(view) && view.fleets().any(|fleet| fleet.outdated().next().is_some() || differs(fleet) == Some(true));
+    let outdated = |fleet: &view::Fleet<'_>| is_authorised(view) && fleet.outdated().next().is_some();
+    let pending = view.fleets().any(|fleet| outdated(fleet) || differs(fleet) == Some(true));
     (!begun && !broken && pending).then_some(wait)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::api::{OperationPhase, StarRocksClusterStatus};
 use crate::model::component::{ordinal, pod_of_host};
 use crate::model::configuration::{ShownKey, awaited};
-use crate::model::observed::{Claim, PodProblem};
+use crate::model::observed::{Claim, DisruptionBudget, ImagePull, PodProblem, PullState};
 use crate::model::starrocks::{
     Availability, BackendRow, FrontendReport, FrontendRole, FrontendRow, GroupReport, ReplicaTrouble, RoutineLoad, RoutineLoadState,
     TabletStatistic,
@@ -40,6 +40,8 @@ pub struct World {
     /// What is known of releases.
     pub releases: Arc<Catalog>,
     pub generation: i64,
+    /// The annotation with which the user agrees to held pod templates.
+    pub accepted: String,
     pub now: Timestamp,
     pub status: StarRocksClusterStatus,
     pub objects: BTreeMap<ObjectKind, BTreeMap<String, LiveObject>>,
@@ -64,6 +66,14 @@ pub struct World {
     pub journal_since_image: u64,
     /// Ended schema changes that the frontends remember; they forget one each time that they look, once told to.
     pub schema_changes: u64,
+    /// PodDisruptionBudgets of the namespace.
+    pub budgets: Vec<DisruptionBudget>,
+    /// Pods that have images pulled.
+    pub pulls: BTreeMap<String, ImagePull>,
+    /// What becomes of an image that a pod has pulled from now on.
+    pub registry: PullState,
+    /// What the logs of broken nodes say.
+    pub last_words: BTreeMap<String, String>,
     /// StarRocksUpgrades; `None` where nobody has installed that kind.
     pub records: Option<Vec<Record>>,
     /// Content of the ConfigMaps `conf-fe` and `conf-be`, by key of the file.
@@ -101,6 +111,7 @@ impl World {
             spec,
             releases: Catalog::embedded(),
             generation: 1,
+            accepted: String::new(),
             now: DAWN,
             status: StarRocksClusterStatus::default(),
             objects: BTreeMap::new(),
@@ -117,6 +128,10 @@ impl World {
             routine_loads: BTreeMap::new(),
             broken_loads: BTreeSet::new(),
             journal_since_image: 3,
+            budgets: Vec::new(),
+            pulls: BTreeMap::new(),
+            registry: PullState::Pulled,
+            last_words: BTreeMap::new(),
             schema_changes: 0,
             records: Some(Vec::new()),
             files: BTreeMap::new(),
@@ -156,7 +171,8 @@ impl World {
 
     pub fn cluster(&self) -> Cluster {
         let resource = json!({"apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "spec": self.spec,
-            "metadata": {"name": "kube", "namespace": "ns", "uid": "cluster-uid", "generation": self.generation}});
+            "metadata": {"name": "kube", "namespace": "ns", "uid": "cluster-uid", "generation": self.generation,
+                "annotations": {"starrocks.com/accept-template": self.accepted}}});
         let resource = serde_json::from_value(resource).expect("the resource parses");
         let of = |file: &String, text: &String| (format!("conf-{}", &file[..2]), Some(BTreeMap::from([(file.clone(), text.clone())])));
         let config_maps = self.files.iter().map(|(file, text)| of(file, text)).collect();
@@ -237,6 +253,9 @@ impl World {
         observed.pods.clone_from(&self.pods);
         observed.claims.clone_from(&self.claims);
         observed.records.clone_from(&self.records);
+        observed.budgets = Answer::Known(self.budgets.clone());
+        observed.pulls.clone_from(&self.pulls);
+        observed.last_words.clone_from(&self.last_words);
         for pod in self.pods.values().filter(|pod| pod.component == Component::Frontend && pod.running) {
             observed.frontends.insert(pod.name.clone(), self.report(pod));
         }
@@ -358,6 +377,16 @@ impl World {
                 self.kill(pod);
             }
             Step::Execute { statement, .. } => self.execute(statement),
+            Step::PullImage(pod) => {
+                let name = pod.metadata.name.clone().unwrap_or_default();
+                let state = self.registry.clone();
+                let (uid, owner) = (self.uid(), "cluster-uid".to_owned());
+                self.pulls.insert(name, ImagePull { uid, owner, is_ours: true, deleting: false, state });
+            }
+            Step::EndPull { pod, uid } => {
+                let ended = self.pulls.remove(pod);
+                assert_eq!(ended.map(|pull| pull.uid).as_ref(), Some(uid), "the precondition of a deletion holds");
+            }
             Step::Hold | Step::LetGo { .. } => {}
             Step::Record(act) => self.record(act),
         }
@@ -538,7 +567,7 @@ impl World {
             revision: set.text("/status/updateRevision").to_owned(),
             image,
             ip: None,
-            node: None,
+            node: ordinal(name).map(|ordinal| format!("node-{ordinal}")),
             created: self.now,
             started: None,
             ready: false,
@@ -547,6 +576,7 @@ impl World {
             restarts: 0,
             problem,
             failed: false,
+            unexplained: None,
         }
     }
 

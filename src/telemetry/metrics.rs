@@ -47,6 +47,12 @@ struct KindLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AdmissionLabels {
+    kind: &'static str,
+    verdict: &'static str,
+}
+
 /// The metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -60,6 +66,7 @@ pub struct Metrics {
     statements: Family<KindLabels, Counter>,
     refusals: Counter,
     watch_failures: Family<KindLabels, Counter>,
+    admissions: Family<AdmissionLabels, Counter>,
     queue: Gauge,
     leader: Gauge,
 }
@@ -87,6 +94,7 @@ impl Metrics {
             statements: Family::default(),
             refusals: Counter::default(),
             watch_failures: Family::default(),
+            admissions: Family::default(),
             queue: Gauge::default(),
             leader: Gauge::default(),
         };
@@ -104,6 +112,7 @@ impl Metrics {
         registry.register("statements", "Statements sent to StarRocks, by kind", self.statements.clone());
         registry.register("decision_refusals", "Decisions that the safety check refused", self.refusals.clone());
         registry.register("watch_failures", "Failures of a watch, by kind", self.watch_failures.clone());
+        registry.register("admission_requests", "Requests to the webhook, by kind and verdict", self.admissions.clone());
         registry.register("queue_depth", "Clusters that are due or will be", self.queue.clone());
         registry.register("leader", "1 while this process leads", self.leader.clone());
     }
@@ -151,6 +160,11 @@ impl Metrics {
     /// A watch failed.
     pub fn watch_failure(&self, kind: &'static str) {
         self.watch_failures.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// The webhook answered.
+    pub fn admission(&self, kind: &'static str, verdict: &'static str) {
+        self.admissions.get_or_create(&AdmissionLabels { kind, verdict }).inc();
     }
 
     /// How many clusters are queued.

@@ -28,12 +28,17 @@ pub use fault::{FieldFault, Rule};
 pub use references::{Mounted, References, mounted_references, wanted_references};
 pub use warehouse::{leaving_warehouse, warehouse, warehouse_faults, warehouse_references};
 
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use fault::Findings;
 use section::{Section, Surroundings};
 
 use crate::api::{BeSpec, CnSpec, FeProxySpec, FeSpec, StarRocksCluster, StarRocksClusterSpec, StarRocksClusterStatus};
 use crate::model::Component;
 use crate::model::cluster::{Cluster, Conventions, Ports, Proxy, RunMode, Workload, given};
+use crate::model::component::ACCEPT_ANNOTATION;
 
 /// Proves a resource, or says everything that is wrong with it.
 ///
@@ -100,6 +105,7 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         releases: std::sync::Arc::clone(&references.releases),
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
+        accepted_templates: accepted_templates(&resource.metadata),
         run_mode,
         version,
         following,
@@ -115,6 +121,13 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         conventions: conventions.clone(),
         advice,
     })
+}
+
+/// The hashes of pod templates that the annotation of a resource names.
+fn accepted_templates(metadata: &ObjectMeta) -> BTreeSet<String> {
+    let text = metadata.annotations.as_ref().and_then(|annotations| annotations.get(ACCEPT_ANNOTATION));
+    let hashes = text.into_iter().flat_map(|text| text.split(',')).map(str::trim).filter(|hash| !hash.is_empty());
+    hashes.map(str::to_owned).collect()
 }
 
 /// The workload with the restart for its configuration that is on record, whatever is asked for now: without it its pods would be made anew.

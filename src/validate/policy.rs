@@ -26,6 +26,7 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
         maintenance_windows,
         on_failure,
         backup_required,
+        pre_pull_images,
         consents,
     } = written.unwrap_or(&absent);
     for (index, consent) in consents.iter().enumerate() {
@@ -47,6 +48,7 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
         windows: maintenance_windows.iter().enumerate().filter_map(|(index, written)| window(index, written, findings)).collect(),
         rolls_back: rolls_back(on_failure.as_ref(), findings),
         backup_required: backup_required.unwrap_or(false),
+        pre_pull: pre_pull_images.unwrap_or(false),
         consents: consents.iter().map(ToString::to_string).collect(),
     }
 }

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::super::testing::{World, spec};
 use super::super::{Violation, plan, refused};
+use super::budgets::budget;
 use super::recovery::recovering;
 use super::warehouses::{Stage, without_cluster};
 use super::{channels, configuration};
 use crate::model::WaitingOn;
 use crate::model::cluster::RunMode;
-use crate::model::observed::{Claim, PodProblem};
+use crate::model::observed::{Claim, PodProblem, PullState};
 use crate::model::record::Cancel;
 use crate::model::refusal::content;
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow, ReplicaTrouble, RoutineLoadState, TabletStatistic};
@@ -137,7 +138,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 21] = [
+const UPGRADES: [Scene; 25] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -209,6 +210,18 @@ const UPGRADES: [Scene; 21] = [
         world.run_until(300, |world, _| world.restarts().len() == 1);
         world.upgrade().spec.cancel = Some(Cancel::RollBack);
         on_its_way("SR-2219", world)
+    }),
+    ("SR-2225", || on_its_way("SR-2225", pulling(PullState::Failing { words: "ErrImagePull: not found".to_owned() }))),
+    ("SR-2228", || on_its_way("SR-2228", pulling(PullState::Pulled))),
+    ("SR-2226", || {
+        let mut world = asked();
+        world.budgets = vec![budget("be", [2, 2, 0, 3])];
+        world.pass()
+    }),
+    ("SR-2227", || {
+        let mut world = asked();
+        world.budgets = vec![budget("be", [3, 3, 0, 3])];
+        world.pass()
     }),
     ("SR-2220", || held(json!({"backupRequired": true}))),
 ];
@@ -330,6 +343,14 @@ const SAFETY: [Scene; 19] = [
 fn crossing() -> World {
     let mut world = World::risen(spec("3.4.10", 3, 3, 0));
     world.ask_for("3.5.9");
+    world
+}
+
+/// An upgrade whose images are pulled first, from a registry that answers so.
+fn pulling(registry: PullState) -> World {
+    let mut world = asked();
+    world.registry = registry;
+    world.edit(|spec| spec["upgradePolicy"]["prePullImages"] = json!(true));
     world
 }
 

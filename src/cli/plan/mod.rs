@@ -1,4 +1,9 @@
-//! `plan`: the way from one release to another, with every step, its rule and the source behind it; needs no cluster and changes nothing.
+//! `plan`: the way from one release to another, with every step, its rule and the source behind it, and the pods that a change restarts; changes nothing.
+
+mod live;
+mod restarts;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -12,14 +17,19 @@ use super::Outcome;
 use super::catalogs;
 use super::documents;
 use super::paragraph::paragraph;
+use super::run::{ConnectionArguments, ObjectArguments};
+use crate::api::StarRocksClusterStatus;
+use crate::clock::Clock;
 use crate::model::Cluster;
-use crate::release::{Catalog, Line, OutlineStep, Path, Refusal, ReleaseTable, Topology, Version, outline, parse_version};
+use crate::plan::{self, Preview};
+use crate::release::{Catalog, Claim, Image, Line, OutlineStep, Path, Refusal, ReleaseTable, Topology, Version, outline, parse_version};
 use crate::yaml;
 
 /// What to plan.
 #[derive(Args, Debug)]
+#[command(after_long_help = EXPLANATION)]
 pub(super) struct Arguments {
-    /// Release that runs now, such as 3.1.4; with -f the cluster's status is asked first
+    /// Release that runs now, such as 3.1.4; with -f the default is the status of the resource in the file
     #[arg(long)]
     from: Option<String>,
     /// Release to reach, such as 3.5.9; with -f the default is what the resource asks for
@@ -31,10 +41,30 @@ pub(super) struct Arguments {
     /// A file with StarRocksVersionCatalogs that count beside the table of this build; may be given several times
     #[arg(long, value_name = "FILE")]
     catalog: Vec<PathBuf>,
+    /// Compare the resource of the file with what runs in Kubernetes; reads only
+    #[arg(long, requires = "file", conflicts_with_all = ["from", "to"])]
+    live: bool,
+    /// Namespace of the cluster, where the file names none
+    #[arg(short, long)]
+    namespace: Option<String>,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+    #[command(flatten)]
+    objects: ObjectArguments,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
+
+const EXPLANATION: &str = "\
+With -f every pod that is restarted is told, in order, with the estimated time. `--from` counts releases only; with `--live` the pod templates that exist are \
+compared as the operator compares them, so that a change of resources, images or configuration is told as well. That needs the rights to get \
+starrocksclusters, statefulsets, deployments and the ConfigMaps that the resource names, and to list pods; starrocksupgrades and starrocksversioncatalogs are listed \
+where that is allowed. StarRocks is asked nothing.
+
+Give the flags that `run` has: --volume-name-with-hash, --dns-domain-suffix and --unsupported-envs shape pods.
+
+Exit code: 0 when there is a way, 2 when it is refused, 1 when the question could not be answered.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -47,6 +77,21 @@ enum Format {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
+    /// The way; absent when no release is changed or none can be read.
+    #[serde(flatten)]
+    way: Option<Way>,
+    /// What becomes of the pods; absent without a resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<Preview>,
+    /// What could not be looked at, and what that means.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// The way between two releases.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Way {
     from: Version,
     to: Version,
     topology: Topology,
@@ -69,9 +114,7 @@ struct Refused {
 }
 
 pub(super) fn plan(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let releases = catalogs::read(&arguments.catalog)?;
-    let (from, to, topology) = ends(arguments, &releases)?;
-    let answer = answer(releases.table(), from, to, topology);
+    let answer = if arguments.live { live::answer(arguments)? } else { offline(arguments)? };
     match arguments.output {
         Format::Text => print!("{}", text(&answer)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
@@ -80,16 +123,44 @@ pub(super) fn plan(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(answer.outcome())
 }
 
-fn answer(table: &ReleaseTable, from: Version, to: Version, topology: Topology) -> Answer {
+/// The answer from arguments and files alone.
+fn offline(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let releases = catalogs::read(&arguments.catalog)?;
+    let Ends { from, to, topology, resource } = ends(arguments, &releases)?;
+    let preview = resource.map(|(cluster, status)| between(&cluster, status, from, to));
+    Ok(Answer { way: Some(way(releases.table(), from, to, topology)), preview, warnings: Vec::new() })
+}
+
+/// What a change of release alone does to the pods of a cluster.
+fn between(cluster: &Cluster, status: StarRocksClusterStatus, from: Version, to: Version) -> Preview {
+    let status = StarRocksClusterStatus { version: Some(from.to_string()), leader: status.leader, ..StarRocksClusterStatus::default() };
+    let former = plan::as_described(&at(cluster, from), &status, Clock::system().now());
+    plan::preview(&at(cluster, to), &former)
+}
+
+/// A cluster whose images are those of a release, in the repositories that it has.
+fn at(cluster: &Cluster, release: Version) -> Cluster {
+    let mut cluster = cluster.clone();
+    for workload in [Some(&mut cluster.frontend), cluster.backend.as_mut(), cluster.compute_node.as_mut()].into_iter().flatten() {
+        if workload.claim.release() != Some(release) {
+            workload.image = Image::parse(&workload.image.with_version(&release));
+            workload.claim = Claim::Release(release);
+        }
+    }
+    cluster.version = cluster.version.map(|_| release);
+    cluster
+}
+
+fn way(table: &ReleaseTable, from: Version, to: Version, topology: Topology) -> Way {
     match table.path(&from, &to) {
-        Ok(path) => Answer { from, to, topology, steps: outline(&path, &topology), path: Some(path), refused: None },
-        Err(refusal) => Answer { from, to, topology, path: None, steps: Vec::new(), refused: Some(refused(&refusal)) },
+        Ok(path) => Way { from, to, topology, steps: outline(&path, &topology), path: Some(path), refused: None },
+        Err(refusal) => Way { from, to, topology, path: None, steps: Vec::new(), refused: Some(refused(&refusal)) },
     }
 }
 
 impl Answer {
-    const fn outcome(&self) -> Outcome {
-        if self.refused.is_some() { Outcome::Refused } else { Outcome::Done }
+    fn outcome(&self) -> Outcome {
+        if self.way.as_ref().is_some_and(|way| way.refused.is_some()) { Outcome::Refused } else { Outcome::Done }
     }
 }
 
@@ -97,23 +168,32 @@ fn refused(refusal: &Refusal) -> Refused {
     Refused { code: refusal.code(), reason: refusal.message(), way_out: refusal.way_out(), source: refusal.source().map(str::to_owned) }
 }
 
-/// Where the way begins and ends, and how many nodes walk it.
-fn ends(arguments: &Arguments, releases: &Arc<Catalog>) -> anyhow::Result<(Version, Version, Topology)> {
+/// Where the way begins and ends, how many nodes walk it, and the resource that asks for it with its status.
+struct Ends {
+    from: Version,
+    to: Version,
+    topology: Topology,
+    resource: Option<(Cluster, StarRocksClusterStatus)>,
+}
+
+fn ends(arguments: &Arguments, releases: &Arc<Catalog>) -> anyhow::Result<Ends> {
     let from = arguments.from.as_deref().map(|text| parse_version(text).with_context(|| format!("--from {text}"))).transpose()?;
     let to = arguments.to.as_deref().map(|text| parse_version(text).with_context(|| format!("--to {text}"))).transpose()?;
     let Some(file) = &arguments.file else {
         let (Some(from), Some(to)) = (from, to) else { bail!("name both ends: --from VERSION --to VERSION, or a resource with -f FILE") };
-        return Ok((from, to, Topology { frontends: 3, backends: 3, compute_nodes: 0 }));
+        return Ok(Ends { from, to, topology: Topology { frontends: 3, backends: 3, compute_nodes: 0 }, resource: None });
     };
     let input = documents::read(file)?;
     let cluster = input.cluster_with(releases)?;
-    let running = input.resource.status.as_ref().and_then(|status| status.version.as_deref()).map(parse_version).transpose();
-    let running = running.context("status.version of the resource")?;
-    let Some(from) = from.or(running) else { bail!("the resource has no status.version; say with --from which release runs now") };
+    let status = input.resource.status.clone().unwrap_or_default();
+    let running = status.version.as_deref().map(parse_version).transpose().context("status.version of the resource")?;
+    let Some(from) = from.or(running) else {
+        bail!("the resource has no status.version; say with --from which release runs now, or use --live")
+    };
     let Some(to) = to.or_else(|| wanted(&cluster)) else {
         bail!("the resource names no release: its image tags are not releases and spec.version is not set; say with --to where to go")
     };
-    Ok((from, to, topology(&cluster)))
+    Ok(Ends { from, to, topology: topology(&cluster), resource: Some((cluster, status)) })
 }
 
 /// The release that a cluster asks for, when its components agree on one.
@@ -148,11 +228,25 @@ pub(super) struct Page {
 
 /// The answer as the demo shows it before it changes anything.
 pub(super) fn describe(from: Version, to: Version, topology: Topology) -> anyhow::Result<(Page, Outcome)> {
-    let answer = answer(ReleaseTable::embedded(), from, to, topology);
+    let answer = Answer { way: Some(way(ReleaseTable::embedded(), from, to, topology)), preview: None, warnings: Vec::new() };
     Ok((Page { text: text(&answer), value: serde_json::to_value(&answer)? }, answer.outcome()))
 }
 
 fn text(answer: &Answer) -> String {
+    let mut page = answer.way.as_ref().map(text_of_way).unwrap_or_default();
+    if let Some(preview) = &answer.preview {
+        if !page.is_empty() {
+            page.push('\n');
+        }
+        page.push_str(&restarts::text(preview));
+    }
+    for warning in &answer.warnings {
+        page.push_str(&paragraph("warning: ", warning));
+    }
+    page
+}
+
+fn text_of_way(answer: &Way) -> String {
     let mut page = String::new();
     if let Some(refused) = &answer.refused {
         let _ = writeln!(page, "No way from {} to {}.", answer.from, answer.to);

@@ -1,0 +1,52 @@
+//! The flags of the webhook in, the webhook as a part of `run` out: it counts in the metrics and hears of releases from the operator beside it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::model::cluster::Conventions;
+use crate::release::Catalog;
+use crate::telemetry::{Metrics, ServeError, bind_address};
+use crate::webhook::{self, Endpoint, Webhook};
+
+/// How often the certificate is looked at: Kubernetes itself takes up to two minutes to bring a new one into a pod.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// The optional webhook.
+#[derive(Args, Clone, Debug)]
+pub(super) struct WebhookArguments {
+    /// Address of the optional validating webhook; 0 for none. Without a certificate it does not listen
+    #[arg(long, default_value = ":9443")]
+    webhook_bind_address: String,
+    /// Directory with tls.crt and tls.key of the webhook; they are loaded when they appear and whenever they change
+    #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs")]
+    webhook_cert_dir: PathBuf,
+}
+
+/// The webhook before it is served, and the end through which it hears of releases.
+pub(super) type Prepared = (Option<(Webhook, Endpoint)>, watch::Sender<Arc<Catalog>>);
+
+impl WebhookArguments {
+    /// Prepares the webhook; `None` of it when no address is given.
+    pub(super) fn prepare(&self, conventions: Conventions, metrics: Arc<Metrics>) -> Result<Prepared, ServeError> {
+        // Until this process leads and has seen all catalogs, it knows that it does not know them.
+        let (tell, releases) = watch::channel(Arc::new(Catalog::clone(&Catalog::embedded()).incomplete()));
+        let Some(address) = bind_address(&self.webhook_bind_address)? else { return Ok((None, tell)) };
+        let count = move |kind: &'static str, outcome: webhook::Outcome| metrics.admission(kind, outcome.word());
+        let webhook = Webhook { conventions, releases, clock: Clock::system(), count: Arc::new(count) };
+        let endpoint = Endpoint { address, certificates: self.webhook_cert_dir.clone(), look_every: LOOK_EVERY };
+        Ok((Some((webhook, endpoint)), tell))
+    }
+}
+
+/// Serves for as long as it is polled.
+pub(super) async fn serve(prepared: Option<(Webhook, Endpoint)>) {
+    match prepared {
+        Some((webhook, endpoint)) => webhook::serve(webhook, endpoint, |_address| {}).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,315 @@
+//! A cluster as it is to be and what runs of it in, every restart that this leads to out, in order and with estimated times; decides nothing.
+//!
+//! It walks the same routes as `plan`: the next leg comes from `versions`, templates are compared over the live objects as a pass compares them, and the
+//! steps are numbered as `release::outline` numbers them. What a pass learns on the way, such as who leads then, it cannot know.
+
+mod gates;
+mod order;
+mod pace;
+mod snapshot;
+
+pub use pace::Pace;
+pub use snapshot::{as_described, with_reports};
+
+use serde::Serialize;
+
+use self::order::{Turn, turns};
+use super::objects;
+use super::upgrade::fleet_sizes;
+use super::versions::{self, Leg, Route, is_versioned};
+use super::view::{Fleet, View};
+use crate::build;
+use crate::model::{Cluster, Component, Object, Observed, WaitingOn};
+use crate::release::{Frame, Image, Phase, Version};
+
+/// What a change leads to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preview {
+    /// The release that runs; absent when releases stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Version>,
+    /// The release at the end of the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Version>,
+    /// Pods that are restarted, in order; one that is restarted in each hop stands here once for each.
+    pub restarts: Vec<Restart>,
+    /// What else happens to pods, for people: nodes that leave, pods that Kubernetes replaces by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+    /// What keeps it from beginning, or stops it on the way, as far as it can be told beforehand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
+    /// Seconds from the beginning to the end, if nothing has to be waited for beside the nodes, images and the watch over canaries. An estimate.
+    pub seconds: u64,
+    /// What the estimate rests on.
+    pub pace: Pace,
+}
+
+/// One pod that is restarted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restart {
+    /// Component.
+    pub component: Component,
+    /// Name of the pod. Who leads after the first hop is known only then: the leader's name is a guess there.
+    pub pod: String,
+    /// Hop of the way, from 1; absent when the release stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop: Option<u32>,
+    /// Part of the hop; absent when the release stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Number of the step as `status.operation.step` will count it; absent when the release stays or the way has been begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// Release that it runs afterwards, when that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Version>,
+    /// Fields of the pod template that change, other than by the release.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// Estimated seconds from the beginning until it is stopped.
+    pub starts_after_seconds: u64,
+    /// Estimated seconds until it is healthy again.
+    pub seconds: u64,
+}
+
+/// Something that keeps a change from going on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// Stable code.
+    pub code: String,
+    /// What is waited for, and what to do.
+    pub message: String,
+}
+
+impl From<&WaitingOn> for Gate {
+    fn from(wait: &WaitingOn) -> Self {
+        Self { code: wait.code().to_owned(), message: wait.to_string() }
+    }
+}
+
+impl Restart {
+    /// Why, in a few words.
+    pub fn reason(&self) -> String {
+        let fields = self.fields.join(", ");
+        match (&self.to, fields.is_empty()) {
+            (Some(to), true) => format!("to {to}"),
+            (Some(to), false) => format!("to {to}; {fields}"),
+            (None, true) => "its template changed before".to_owned(),
+            (None, false) => fields,
+        }
+    }
+}
+
+/// Says which pods would be restarted if `cluster` were asked for where `observed` runs. Where nothing was asked of StarRocks, what the status says
+/// of releases and of the leader counts (see [`with_reports`]).
+pub fn preview(cluster: &Cluster, observed: &Observed) -> Preview {
+    let observed = with_reports(cluster, observed);
+    let view = View::new(cluster, &observed);
+    let mut walk = Walk { view: &view, pace: Pace::of(&view), clock: 0, restarts: Vec::new(), ends: None };
+    let mut gates = Vec::new();
+    if cluster.warehouse.is_some() {
+        walk.settled();
+    } else {
+        match versions::route(&view) {
+            Route::Fresh | Route::Arrived => {}
+            Route::Settled => walk.settled(),
+            Route::Leg(leg) => {
+                gates = gates::of_leg(&view, &leg);
+                walk.way(&leg);
+            }
+            Route::Held(wait) | Route::Unsure(wait) => gates.push(Gate::from(&wait)),
+        }
+    }
+    let others = others(&view);
+    gates.extend(gates::of_any(&view, !walk.restarts.is_empty()));
+    let Walk { pace, clock, restarts, ends, .. } = walk;
+    let (from, to) = ends.unzip();
+    Preview { from, to, restarts, others, gates, seconds: clock, pace }
+}
+
+/// A way that the release table refuses from what runs, with its own code and way out; `None` when there is a way, or none is needed.
+pub fn refused_way(cluster: &Cluster, observed: &Observed) -> Option<WaitingOn> {
+    if cluster.warehouse.is_some() {
+        return None;
+    }
+    let observed = with_reports(cluster, observed);
+    match versions::route(&View::new(cluster, &observed)) {
+        Route::Held(wait @ WaitingOn::UpgradeRefused { .. }) => Some(wait),
+        _ => None,
+    }
+}
+
+struct Walk<'v, 'a> {
+    view: &'v View<'a>,
+    pace: Pace,
+    /// Seconds since the beginning.
+    clock: u64,
+    restarts: Vec<Restart>,
+    ends: Option<(Version, Version)>,
+}
+
+impl Walk<'_, '_> {
+    /// The release stays: only templates that differ, and pods that have not taken theirs yet.
+    fn settled(&mut self) {
+        for component in [Component::Backend, Component::ComputeNode, Component::Frontend] {
+            let Some(fleet) = self.view.fleet(component) else { continue };
+            let Some(workload) = fleet.workload else { continue };
+            let fields = told(differences(self.view, fleet, &workload.image.to_string()).into_iter());
+            let all = !fields.is_empty();
+            for turn in turns(self.view, component, 1) {
+                let outdated = fleet.pods.get(&turn.ordinal).is_some_and(|pod| fleet.is_outdated(pod));
+                if all || outdated {
+                    self.restart(component, &turn, None, fields.clone());
+                }
+            }
+        }
+    }
+
+    /// Hop after hop to the end of the way.
+    fn way(&mut self, leg: &Leg) {
+        let table = self.view.cluster.releases.table();
+        let last = leg.ahead.last().copied().unwrap_or(leg.target);
+        self.ends = Some((leg.hop.from, last));
+        self.hop(leg, 1, 0);
+        let mut before = Frame::of(&leg.hop, &fleet_sizes(self.view)).steps();
+        for (number, pair) in (2u32..).zip(leg.ahead.windows(2)) {
+            let [from, to] = pair else { continue };
+            // A refusal further on is told when the cluster comes there.
+            let Ok(hop) = table.hop(from, to) else { break };
+            let next = Leg { hop, frontends_at: *to, nodes_return: false, mixed: false, ..leg.clone() };
+            self.hop(&next, number, before);
+            before = before.saturating_add(Frame::of(&next.hop, &fleet_sizes(self.view)).steps());
+        }
+        if leg.hop.from.line() != last.line() && !leg.nodes_return {
+            self.clock += self.pace.image_seconds;
+        }
+    }
+
+    fn hop(&mut self, leg: &Leg, number: u32, steps_before: u32) {
+        let nodes = fleet_sizes(self.view);
+        let frame = Frame::of(&leg.hop, &nodes);
+        let begun = number == 1 && leg.mixed;
+        if frame.image().is_some() && !begun {
+            self.clock += self.pace.image_seconds;
+        }
+        let fresh = self.view.observed.status.operation.as_ref().is_none_or(|operation| !is_versioned(operation));
+        let mut step = steps_before.saturating_add(frame.first_node());
+        let canaries = if nodes.backends > 0 { Component::Backend } else { Component::ComputeNode };
+        for component in leg.order() {
+            let Some(fleet) = self.view.fleet(component) else { continue };
+            let to = leg.release_of(component);
+            let other_fields = if number == 1 { fields_beside_release(self.view, fleet, to) } else { Vec::new() };
+            for turn in turns(self.view, component, number) {
+                let phase = phase(component, &turn, nodes.backends);
+                let there = number == 1 && other_fields.is_empty() && self.runs(component, &turn.pod, to);
+                if !there {
+                    let place = Place { hop: number, phase, step: (fresh && !begun).then_some(step), to };
+                    self.restart(component, &turn, Some(place), other_fields.clone());
+                    if turn.index == 0 && component == canaries {
+                        self.clock += self.pace.canary_soak_seconds;
+                    }
+                }
+                step = step.saturating_add(1);
+            }
+        }
+    }
+
+    fn runs(&self, component: Component, pod: &str, release: Version) -> bool {
+        self.view.reported(component, pod).and_then(|claim| claim.release()) == Some(release)
+    }
+
+    fn restart(&mut self, component: Component, turn: &Turn, place: Option<Place>, fields: Vec<String>) {
+        let seconds = self.pace.of_node(component);
+        let moves = place.as_ref().filter(|place| place.hop > 1 || !self.runs(component, &turn.pod, place.to)).map(|place| place.to);
+        self.restarts.push(Restart {
+            component,
+            pod: turn.pod.clone(),
+            hop: place.as_ref().map(|place| place.hop),
+            phase: place.as_ref().map(|place| place.phase),
+            step: place.as_ref().and_then(|place| place.step),
+            to: moves,
+            fields,
+            starts_after_seconds: self.clock,
+            seconds,
+        });
+        self.clock += seconds;
+    }
+}
+
+/// Where in the way a restart stands.
+struct Place {
+    hop: u32,
+    phase: Phase,
+    step: Option<u32>,
+    to: Version,
+}
+
+/// The part of a hop as `release::outline` calls it.
+const fn phase(component: Component, turn: &Turn, backends: u32) -> Phase {
+    match component {
+        Component::Backend if turn.index == 0 => Phase::Canary,
+        Component::Backend => Phase::Backends,
+        Component::ComputeNode if turn.index == 0 && backends == 0 => Phase::Canary,
+        Component::ComputeNode => Phase::ComputeNodes,
+        Component::Frontend | Component::FrontendProxy if turn.leads => Phase::Leader,
+        Component::Frontend | Component::FrontendProxy => Phase::Followers,
+    }
+}
+
+/// Fields of the pod template that change other than by a release: what differs at the release that the live template has. A main image in the same
+/// repository is the release's doing.
+fn fields_beside_release(view: &View<'_>, fleet: &Fleet<'_>, to: Version) -> Vec<String> {
+    let Some(workload) = fleet.workload else { return Vec::new() };
+    let image = objects::image_at(view.cluster, workload, &fleet.live_release().unwrap_or(to));
+    let main = format!("spec.template.spec.containers[{}].image", fleet.component.container());
+    let moved = |difference: &build::Difference| {
+        let found = difference.found.as_str().map(|found| Image::parse(found).repository);
+        difference.path != main || found != Some(Image::parse(&image).repository)
+    };
+    told(differences(view, fleet, &image).into_iter().filter(moved))
+}
+
+/// Where the pod template in this image differs from the live one.
+fn differences(view: &View<'_>, fleet: &Fleet<'_>, image: &str) -> Vec<build::Difference> {
+    let (Some(live), Some(workload)) = (fleet.live, fleet.workload) else { return Vec::new() };
+    let wanted = objects::wanted_over(view, live, workload, image);
+    wanted.spec.as_ref().map(|spec| build::template_differences(&spec.template, live)).unwrap_or_default()
+}
+
+/// Paths as users know them, without what is the same in all of them.
+fn told(differences: impl Iterator<Item = build::Difference>) -> Vec<String> {
+    let path = |difference: build::Difference| {
+        let path = difference.path.trim_start_matches("spec.template.");
+        path.strip_prefix("spec.").unwrap_or(path).to_owned()
+    };
+    differences.map(path).collect()
+}
+
+/// What happens to pods beside restarts in order.
+fn others(view: &View<'_>) -> Vec<String> {
+    let mut others = Vec::new();
+    for fleet in view.fleets() {
+        let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
+        if fleet.live.is_none() || fleet.workload.is_none() || live <= wanted {
+            continue;
+        }
+        let leaving: Vec<String> = (wanted..live).rev().map(|ordinal| view.pod_name(fleet.component, ordinal)).collect();
+        others.push(format!("scaled in from {live} to {wanted}: {} will leave, with all gates", leaving.join(", ")));
+    }
+    for object in view.wanted() {
+        let Object::Deployment(deployment) = object else { continue };
+        let name = deployment.metadata.name.clone().unwrap_or_default();
+        let Some(live) = view.observed.object(crate::model::ObjectKind::Deployment, &name) else { continue };
+        let wanted = build::deployment_as_named(deployment.as_ref().clone(), live);
+        let differences = wanted.spec.as_ref().map(|spec| build::template_differences(&spec.template, live)).unwrap_or_default();
+        if let Some(first) = differences.first() {
+            let path = first.path.trim_start_matches("spec.template.");
+            others.push(format!("Deployment {name}: Kubernetes replaces its pods at once, for {path}"));
+        }
+    }
+    others
+}
