@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::fault::{Findings, Rule};
+use super::references::References;
+use super::section::Section;
 use crate::model::Component;
 use crate::model::cluster::{ComponentSpec, ConfigMapInfo, given};
 
@@ -36,6 +39,53 @@ pub(super) fn source(component: Component, root: &str, spec: &ComponentSpec) -> 
         Some(name) => ConfSource::ConfigMap { name: name.to_owned(), key: file },
         None => ConfSource::Image,
     }
+}
+
+/// The content of the configuration file, if it was read; and the field that says where it is.
+pub(super) fn read(
+    section: &Section<'_>,
+    root: &str,
+    references: &References,
+    findings: &mut Findings,
+) -> (Option<BTreeMap<String, String>>, String) {
+    let Section { component, path, spec, .. } = *section;
+    let by_info =
+        spec.load.config_map_info.as_ref().is_some_and(|info| given(&info.config_map_name).is_some() || given(&info.resolve_key).is_some());
+    let field = format!("{path}.{}", if by_info { "configMapInfo" } else { "configMaps" });
+    let (name, key) = match source(component, root, spec) {
+        ConfSource::Image => return (None, field),
+        ConfSource::Half => {
+            let message =
+                "configMapName and resolveKey are both needed; with one of them nothing is mounted and the image's configuration holds";
+            findings.advise(Rule::IgnoredField, &field, message);
+            return (None, field);
+        }
+        ConfSource::ConfigMap { name, key } => (name, key),
+    };
+    let config = match references.config_maps.get(&name) {
+        Some(Some(data)) => match data.get(&key) {
+            Some(text) => Some(parse(component, text)),
+            None => {
+                findings.advise(Rule::ConfigurationUnread, &field, format!("ConfigMap {name} has no key {key}; default ports are assumed"));
+                None
+            }
+        },
+        Some(None) => {
+            let found = format!("ConfigMap {name} does not exist, so pods cannot start and their ports are unknown");
+            findings.fault(
+                Rule::ConfigurationMissing,
+                &field,
+                found,
+                format!("Create ConfigMap {name} with key {key}, or correct the name"),
+            );
+            None
+        }
+        None => {
+            findings.advise(Rule::ConfigurationUnread, &field, format!("ConfigMap {name} was not read here; default ports are assumed"));
+            None
+        }
+    };
+    (config, field)
 }
 
 /// Whether the file in a running pod follows its ConfigMap. Kubernetes refreshes mounted volumes within a minute or so, but not single keys that are

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::conf::{self, ConfSource};
+use super::conf;
 use super::containers;
 use super::fault::{Findings, Rule};
 use super::references::References;
@@ -56,7 +56,7 @@ pub(super) fn workload(section: &Section<'_>, around: &Surroundings<'_>, finding
     check_root(path, env_field, env, findings);
     check_env(path, env_field, env, findings);
     let (image, claim) = image::resolve(component, given(&spec.load.image), around, path, findings);
-    let (content, config_field) = configuration(section, &root, around.references, findings);
+    let (content, config_field) = conf::read(section, &root, around.references, findings);
     let configuration = content.as_ref().map(|content| Configuration::of(content, conf::follows(component, &root, spec)));
     let config = content.unwrap_or_default();
     let ports = ports::ports(component, &config, &config_field, findings);
@@ -120,53 +120,6 @@ fn check_env(path: &str, env_field: &str, env: &[EnvVar], findings: &mut Finding
             findings.advise(Rule::IgnoredField, field, message);
         }
     }
-}
-
-/// The content of the configuration file, if it was read; and the field that says where it is.
-fn configuration(
-    section: &Section<'_>,
-    root: &str,
-    references: &References,
-    findings: &mut Findings,
-) -> (Option<BTreeMap<String, String>>, String) {
-    let Section { component, path, spec, .. } = *section;
-    let by_info =
-        spec.load.config_map_info.as_ref().is_some_and(|info| given(&info.config_map_name).is_some() || given(&info.resolve_key).is_some());
-    let field = format!("{path}.{}", if by_info { "configMapInfo" } else { "configMaps" });
-    let (name, key) = match conf::source(component, root, spec) {
-        ConfSource::Image => return (None, field),
-        ConfSource::Half => {
-            let message =
-                "configMapName and resolveKey are both needed; with one of them nothing is mounted and the image's configuration holds";
-            findings.advise(Rule::IgnoredField, &field, message);
-            return (None, field);
-        }
-        ConfSource::ConfigMap { name, key } => (name, key),
-    };
-    let config = match references.config_maps.get(&name) {
-        Some(Some(data)) => match data.get(&key) {
-            Some(text) => Some(conf::parse(component, text)),
-            None => {
-                findings.advise(Rule::ConfigurationUnread, &field, format!("ConfigMap {name} has no key {key}; default ports are assumed"));
-                None
-            }
-        },
-        Some(None) => {
-            let found = format!("ConfigMap {name} does not exist, so pods cannot start and their ports are unknown");
-            findings.fault(
-                Rule::ConfigurationMissing,
-                &field,
-                found,
-                format!("Create ConfigMap {name} with key {key}, or correct the name"),
-            );
-            None
-        }
-        None => {
-            findings.advise(Rule::ConfigurationUnread, &field, format!("ConfigMap {name} was not read here; default ports are assumed"));
-            None
-        }
-    };
-    (config, field)
 }
 
 /// The fields that the FE proxy does not have.

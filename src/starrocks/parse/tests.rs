@@ -247,6 +247,38 @@ proptest! {
 }
 
 #[test]
+fn keys_of_a_frontend_are_found_under_each_of_their_names() {
+    let rows = Rows::from_texts(
+        &["Key", "AliasNames", "Value", "Type", "IsMutable", "Comment"],
+        &[
+            &["tablet_sched_disable_balance", "[disable_balance]", "false", "boolean", "true", ""],
+            &["http_port", "[]", "8030", "int", "false", ""],
+            &["other", "[]", "1", "int", "true", ""],
+        ],
+    );
+    let keys = ["disable_balance", "http_port", "JAVA_OPTS"].map(str::to_owned).into();
+    let shown = frontend_configuration(&rows, &keys).expect("it can be read");
+    assert_eq!(shown.keys().collect::<Vec<_>>(), ["disable_balance", "http_port"]);
+    assert!(shown["disable_balance"].mutable && !shown["http_port"].mutable);
+    assert!(frontend_configuration(&Rows::from_texts(&["Key", "Value"], &[]), &keys).is_err(), "who can be changed is not guessed");
+}
+
+#[test]
+fn a_node_that_does_not_say_what_can_be_changed_says_that_nothing_can() {
+    let rows = Rows::from_texts(
+        &["BE_ID", "NAME", "VALUE", "TYPE", "DEFAULT", "MUTABLE"],
+        &[&["10001", "compact_threads", "8", "int", "4", "1"], &["10002", "compact_threads", "4", "int", "4", "true"]],
+    );
+    let nodes = node_configuration(&rows).expect("it can be read");
+    let key = &nodes[&10_001]["compact_threads"];
+    assert_eq!((key.value.as_str(), key.mutable, key.default.as_deref()), ("8", true, Some("4")));
+    assert!(nodes[&10_002]["compact_threads"].mutable);
+    let rows = Rows::from_texts(&["BE_ID", "NAME", "VALUE"], &[&["10001", "compact_threads", "8"]]);
+    assert!(!node_configuration(&rows).expect("it can be read")[&10_001]["compact_threads"].mutable);
+    assert!(node_configuration(&Rows::from_texts(&["BE_ID", "NAME", "VALUE"], &[&["", "a", "1"]])).is_err());
+}
+
+#[test]
 fn queries_are_counted_by_row_and_running_ones_of_a_node_read_from_its_row() {
     let rows = Rows::from_texts(&["StartTime", "QueryId"], &[&["x", "a"], &["x", "b"]]);
     assert_eq!(current_queries(&rows), Ok(2));
