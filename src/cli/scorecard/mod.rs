@@ -151,7 +151,9 @@ impl Panics {
         let kept = Arc::clone(&seen);
         panic::set_hook(Box::new(move |panic| {
             let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
-            let words = panic.payload_as_str().unwrap_or("no words");
+            let payload = panic.payload();
+            let words = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let words = words.unwrap_or("no words");
             kept.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{words}{place}"));
         }));
         Self(seen)
