@@ -116,6 +116,9 @@ pub fn preview(cluster: &Cluster, observed: &Observed) -> Preview {
     } else {
         match versions::route(&view) {
             Route::Fresh | Route::Arrived => {}
+            Route::Settled if releases_unknown(&view) => {
+                gates.push(Gate::from(&WaitingOn::AnswerPending { what: "the releases that the nodes report".to_owned() }));
+            }
             Route::Settled => walk.settled(),
             Route::Leg(leg) => {
                 gates = gates::of_leg(&view, &leg);
@@ -141,6 +144,15 @@ pub fn refused_way(cluster: &Cluster, observed: &Observed) -> Option<WaitingOn> 
         Route::Held(wait @ WaitingOn::UpgradeRefused { .. }) => Some(wait),
         _ => None,
     }
+}
+
+/// Whether another release is asked for where none has been reported yet, as before a cluster of the Go operator has been taken over.
+fn releases_unknown(view: &View<'_>) -> bool {
+    let moves = |fleet: &Fleet<'_>| {
+        let wanted = fleet.workload.and_then(|workload| workload.claim.release());
+        fleet.live_release().is_some_and(|live| wanted.is_some_and(|wanted| wanted != live))
+    };
+    versions::frontier(view).all().is_empty() && view.fleets().any(moves)
 }
 
 struct Walk<'v, 'a> {

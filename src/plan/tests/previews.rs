@@ -123,6 +123,15 @@ fn a_way_that_is_refused_restarts_nothing_and_says_why() {
 }
 
 #[test]
+fn where_no_release_was_ever_reported_none_is_guessed() {
+    let mut world = World::new(spec("3.5.8", 3, 3, 0));
+    let former = world.cluster();
+    world.edit(to_release("3.5.9"));
+    let told = preview(&world.cluster(), &as_described(&former, &StarRocksClusterStatus::default(), world.now));
+    assert_eq!((pods(&told).len(), codes(&told)), (0, vec!["SR-2113"]));
+}
+
+#[test]
 fn gates_are_told_with_their_codes() {
     let world = World::risen(spec("3.5.8", 1, 1, 0));
     let (_, told) = foretold(&world, |spec| {
