@@ -1,8 +1,12 @@
 # Verbs of the project. Everything here works on a fresh machine with Rust and the package registries.
 CARGO ?= cargo
 SEEDS ?= 10000
+DOCKER ?= docker
+IMAGE ?= ghcr.io/starrocks-operator/starrocks-operator
+PLATFORMS ?= linux/amd64,linux/arm64
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
-.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path
+.PHONY: help check test lint bless generate demo simulate fmt kubectl-test e2e cluster cluster-down bench ci e2e-oldest crash-points edges critical-path image image-test bundle bundle-check catalog images-lock scorecard
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +64,29 @@ bench: ## Measure the operator with CLUSTERS (300) clusters on a real control pl
 
 kubectl-test: ## An ordinary kubectl against the embedded API (needs Go, once)
 	bash tests/kubectl/run
+
+bundle: ## Write bundle/, the package for OLM, and every other generated file
+	$(CARGO) run --quiet -- generate --write
+
+catalog: bundle ## Render catalog/ from its template and the bundles; needs Go the first time
+	tests/olm/catalog --write
+
+bundle-check: generate ## Every check of the package, and that each of them can fail; needs Go the first time
+	tests/olm/check
+	tests/olm/selftest
+
+images-lock: ## Ask registries for the digests in config/images.lock
+	config/images-lock
+
+scorecard: ## Every scorecard test of the package, without a container runtime (needs Go, once)
+	tests/olm/check scorecard
+
+image: ## Build the operator's image as IMAGE for PLATFORMS (needs docker with buildx; BUILDX_FLAGS=--push to publish it)
+	$(DOCKER) buildx build --platform $(PLATFORMS) --tag $(IMAGE):$(VERSION) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(git log -1 --format=%cI)" $(BUILDX_FLAGS) .
+
+image-test: ## The image's files, built and run without a container runtime as any user on a read-only root; needs root, and Go
+	tests/image/run
 
 ci: ## What the continuous integration runs
 	bash .ci/run

@@ -303,8 +303,8 @@ fn every_code_is_explained_and_no_explained_code_is_gone() {
     assert!(gone.is_empty(), "docs/codes.md explains {gone:?}, which no code uses");
 }
 
-#[test]
-fn every_test_that_the_compatibility_page_names_exists_and_every_defect_has_one() {
+/// The names of all tests.
+fn tests() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
     collect(&root.join("src"), &mut paths);
@@ -320,6 +320,46 @@ fn every_test_that_the_compatibility_page_names_exists_and_every_defect_has_one(
             }
         }
     }
+    tests
+}
+
+/// What stands between backquotes.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn each_answer_about_capabilities_is_no_or_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = tests();
+    let page = fs::read_to_string(root.join("docs/capability-levels.md")).expect("the page can be read");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line[2..].starts_with(|letter: char| letter.is_ascii_digit()))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let levels: BTreeSet<&str> = rows.iter().filter_map(|row| row.first().copied()).collect();
+    assert_eq!(levels.len(), 5, "the model has five levels: {levels:?}");
+    let mut faults = Vec::new();
+    for row in &rows {
+        let [_, question, answer, proof @ ..] = row.as_slice() else {
+            faults.push(format!("{row:?} has no answer"));
+            continue;
+        };
+        let named = quoted(proof.first().copied().unwrap_or_default());
+        if named.is_empty() && !answer.starts_with("no") {
+            faults.push(format!("{question}: {answer}, but nothing proves it"));
+        }
+        let there = |name: &str| tests.contains(name) || (name.contains('/') && root.join(name).exists());
+        faults.extend(named.iter().filter(|name| !there(name)).map(|name| format!("{question}: there is no {name}")));
+    }
+    report(faults);
+}
+
+#[test]
+fn every_test_that_the_compatibility_page_names_exists_and_every_defect_has_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = tests();
     let page = fs::read_to_string(root.join("docs/compatibility.md")).expect("the page can be read");
     let rows: Vec<&str> =
         page.lines().skip_while(|line| !line.starts_with("| defect |")).skip(2).take_while(|line| line.starts_with('|')).collect();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::CHANNEL_PATTERN;
 use super::components::{BeSpec, CnSpec, FeProxySpec, FeSpec};
+use super::configuration::ConfigurationUpdate;
 use super::status::StarRocksClusterStatus;
 use super::upgrade::{Credentials, UpgradePolicy};
 
@@ -65,6 +66,18 @@ pub struct StarRocksClusterSpec {
     /// How upgrades, downgrades and other restarts of StarRocks nodes are done. Default: all defaults below.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrade_policy: Option<UpgradePolicy>,
+
+    /// What happens when fe.conf, be.conf or cn.conf changes in the ConfigMap that `configMapInfo` (or `configMaps`) of a component names. The ConfigMaps are
+    /// then looked at every minute.
+    ///
+    /// Live: keys that StarRocks can change while it runs are set on every node and read back, and nothing restarts; a change of any other key restarts the
+    /// component's pods, one at a time, as an upgrade does.
+    ///
+    /// Restart: every change restarts the component's pods in this way.
+    ///
+    /// Default: neither; a node reads the file when it next starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration_update: Option<ConfigurationUpdate>,
 
     /// The SQL account that the operator uses towards the frontends. Default: root, with the password that the components
     /// have in their environment variable MYSQL_PWD, or with none.

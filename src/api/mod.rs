@@ -8,7 +8,7 @@
 //! the `validate` room, which can answer with the field, the rule and the way out.
 //!
 //! *Names, shapes and defaults are those of the Go operator's v1*, so that a resource written for it applies unchanged.
-//! Ours are only added: `version`, `channel`, `upgradePolicy`, `credentials` in the spec, and the status fields beside the phases.
+//! Ours are only added: `version`, `channel`, `upgradePolicy`, `configurationUpdate`, `credentials` in the spec, and the status fields beside the phases.
 //! Kinds that are ours alone are served as v1beta1, with the promise in docs/api-stability.md.
 //! In the Go types an empty string, list or map is the same as an absent one; it is here as well.
 
@@ -16,6 +16,7 @@ mod autoscaling;
 mod catalog;
 mod cluster;
 mod components;
+mod configuration;
 mod lenient;
 mod operation;
 mod release;
@@ -36,6 +37,7 @@ pub use catalog::{
 };
 pub use cluster::{DisasterRecovery, StarRocksCluster, StarRocksClusterSpec};
 pub use components::{BeSpec, CnSpec, ComponentSpec, FeProxySpec, FeSpec, LoadSpec};
+pub use configuration::{ConfigurationChange, ConfigurationStatus, ConfigurationUpdate};
 pub use operation::{
     Blocked, DeclinedOutcome, DeclinedUpgrade, ImageMark, LastUpgrade, Operation, OperationKind, OperationPhase, RoutineLoadMark,
 };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::configuration::ConfigurationStatus;
 use super::lenient::{map_without_nulls, null_is_default};
 use super::operation::{Blocked, DeclinedUpgrade, LastUpgrade, Operation};
 
@@ -56,6 +57,11 @@ pub struct StarRocksClusterStatus {
     /// The last upgrade or downgrade that came to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_upgrade: Option<LastUpgrade>,
+
+    /// How far the configuration files are in force, when `configurationUpdate` asks for it.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["component"]))]
+    pub configuration: Vec<ConfigurationStatus>,
 
     /// The frontends.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -66,6 +66,13 @@ pub struct UpgradePolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_required: Option<bool>,
 
+    /// Whether the images of a hop are pulled to the nodes of Kubernetes that need them before anything is changed for it. Default false. True
+    /// makes one short-lived pod for each node and image, with the pull secrets, account and security context of the component and a command
+    /// that ends at once; an image that cannot be pulled then holds the hop (SR-2225) while every StarRocks node still runs as before, and
+    /// restarts do not wait for pulls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pre_pull_images: Option<bool>,
+
     /// Risks that you accept for this cluster. Without the one that is asked for, the operator waits and names it in
     /// `status.blocked`. Default none.
     ///
@@ -74,6 +81,8 @@ pub struct UpgradePolicy {
     /// SingleReplicaTables: tables with one replica cannot be read or written while their backend restarts.
     ///
     /// SkipHealthGates: go on although backends are down, tablets lack replicas or loads fail. Data may become unreadable.
+    ///
+    /// IgnoreDisruptionBudgets: upgrade although a PodDisruptionBudget of these pods allows no disruption.
     ///
     /// UnlistedReleases: roll images whose tag is no known release (latest, a branch, a release candidate); the operator
     /// then cannot tell an upgrade from a downgrade and proves no version pair.
@@ -195,6 +204,8 @@ words! {
         SingleReplicaTables,
         /// Go on although a health gate says no.
         SkipHealthGates,
+        /// Restart pods although a PodDisruptionBudget allows no disruption.
+        IgnoreDisruptionBudgets,
         /// Roll images whose tag is not in the release table.
         UnlistedReleases,
     }

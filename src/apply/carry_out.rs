@@ -110,6 +110,16 @@ async fn take(context: &Context, target: &Target, observed: &Observed, step: &St
             announce(context, target, &notice, observed.now, report).await;
             Ok(())
         }
+        Step::PullImage(pod) => {
+            report.count(Verb::Create, "Pod");
+            objects::create_pod(&context.client, namespace, pod).await
+        }
+        Step::EndPull { pod, uid } => {
+            report.count(Verb::Delete, "Pod");
+            objects::delete_pod(&context.client, namespace, pod, uid).await?;
+            report.gone.push(Gone { kind: None, name: pod.clone(), uid: uid.clone() });
+            Ok(())
+        }
         Step::Hold | Step::LetGo { object: None } => {
             let keep = matches!(step, Step::Hold);
             hold_resource(context, target, keep, report).await
@@ -200,10 +210,11 @@ async fn announce(context: &Context, target: &Target, notice: &Notice, now: Time
     }
 }
 
-/// Failures that a person may have to see. Those of the network repeat themselves and are told by metrics; what Kubernetes refuses is told
-/// by the next decision, with the way out.
+/// Failures that a person may have to see. Those of the network repeat themselves and are told by metrics; what Kubernetes refuses, or StarRocks of a
+/// configuration, is told by the next decision, with the way out.
 fn failure_notices(report: &Report) -> Vec<Notice> {
     let worth_telling = report.failures.iter().filter(|failure| match &failure.error {
+        _ if failure.refusal().is_some() => false,
         StepError::Foreign(_) => true,
         StepError::StarRocks(error) => {
             matches!(error, crate::starrocks::SqlError::Server { .. } | crate::starrocks::SqlError::Denied { .. })

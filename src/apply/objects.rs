@@ -1,6 +1,7 @@
 //! Single requests to the API server, each under a deadline: apply an object, delete one by UID. Never retries.
 
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -51,6 +52,15 @@ pub async fn is_free_or_ours(client: &Client, namespace: &str, key: &ObjectKey, 
 pub(super) async fn delete(client: &Client, namespace: &str, key: &ObjectKey, uid: &str) -> Result<(), StepError> {
     let params = DeleteParams { preconditions: Some(only(uid)), ..DeleteParams::background() };
     tolerate_gone(bounded(api(client, namespace, key.kind).delete(&key.name, &params)).await.map(drop))
+}
+
+/// Makes a pod. One of that name that is there already was made by an earlier pass.
+pub(super) async fn create_pod(client: &Client, namespace: &str, pod: &Pod) -> Result<(), StepError> {
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match bounded(Api::<Pod>::namespaced(client.clone(), namespace).create(&params, pod)).await {
+        Err(StepError::Kubernetes(error)) if matches!(&*error, kube::Error::Api(status) if status.is_already_exists()) => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 /// Deletes a pod if it still is the one with this UID.

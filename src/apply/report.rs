@@ -116,12 +116,21 @@ impl StepFailure {
         )
     }
 
-    /// The API server's answer, if asking for the same again at once is in vain. Conflicts, overload and expired credentials pass by
-    /// themselves.
-    pub fn refusal(&self) -> Option<&kube::core::Status> {
-        let StepError::Kubernetes(error) = &self.error else { return None };
-        match &**error {
-            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 404 | 405 | 413 | 415 | 422) => Some(status),
+    /// The reason in one word and the words of the API server, or of StarRocks where a user's value is at fault, if asking for the same again at
+    /// once is in vain. Conflicts, overload and expired credentials pass by themselves.
+    pub fn refusal(&self) -> Option<(String, String)> {
+        match (&self.error, &self.step) {
+            (StepError::Kubernetes(error), _) => match &**error {
+                kube::Error::Api(status) if matches!(status.code, 400 | 403 | 404 | 405 | 413 | 415 | 422) => {
+                    Some((status.reason.clone(), status.message.clone()))
+                }
+                _ => None,
+            },
+            (StepError::StarRocks(error @ (SqlError::Server { .. } | SqlError::Denied { .. })), Step::Execute { statement, .. })
+                if statement.is_configuration() =>
+            {
+                Some(("Refused".to_owned(), error.to_string()))
+            }
             _ => None,
         }
     }

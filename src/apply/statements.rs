@@ -16,6 +16,8 @@ pub(super) enum Done {
 pub(super) const fn kind(statement: &Statement) -> &'static str {
     match statement {
         Statement::SetFrontendConfig { .. } => "set_frontend_config",
+        Statement::ConfigureFrontends { .. } => "configure_frontends",
+        Statement::ConfigureNode { .. } => "configure_node",
         Statement::CreateImage => "create_image",
         Statement::SetGlobal { .. } => "set_global",
         Statement::DropFollower { .. } => "drop_follower",
@@ -36,11 +38,14 @@ pub(super) async fn send(starrocks: &dyn StarRocks, at: &SqlEndpoint, login: &Lo
     match starrocks.query(at, login, &statement.sql()).await {
         Ok(_) => Ok(Done::Fully),
         Err(error) if is_done_already(statement, &error) => Ok(Done::Fully),
-        Err(error) if matches!(statement, Statement::SetFrontendConfig { .. }) && error.is_partial_setting() => {
-            Ok(Done::InPart(error.text().to_owned()))
-        }
+        Err(error) if is_broadcast(statement) && error.is_partial_setting() => Ok(Done::InPart(error.text().to_owned())),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the leader passes it on to every frontend.
+const fn is_broadcast(statement: &Statement) -> bool {
+    matches!(statement, Statement::SetFrontendConfig { .. } | Statement::ConfigureFrontends { .. })
 }
 
 /// The refusals that say that what is asked is already so (real-fe.md §4, the odd grammar is StarRocks').
@@ -55,7 +60,11 @@ fn is_done_already(statement: &Statement, error: &SqlError) -> bool {
         Statement::DropWarehouse { .. } => text.to_ascii_lowercase().contains("not exist"),
         // A job that ended meanwhile needs nothing (5089, real-fe.md §9).
         Statement::ResumeRoutineLoad { .. } => text.contains("Routine load job [") && text.contains("] not found"),
-        Statement::SetFrontendConfig { .. } | Statement::CreateImage | Statement::SetGlobal { .. } => false,
+        Statement::SetFrontendConfig { .. }
+        | Statement::ConfigureFrontends { .. }
+        | Statement::ConfigureNode { .. }
+        | Statement::CreateImage
+        | Statement::SetGlobal { .. } => false,
     }
 }
 

@@ -78,6 +78,7 @@ fn frontend() -> Pod {
         deleting: false,
         restarts: 0,
         problem: None,
+        unexplained: None,
         failed: false,
     }
 }

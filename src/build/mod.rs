@@ -15,6 +15,7 @@ mod pod;
 mod probes;
 mod proxy;
 mod proxy_config;
+mod pull;
 mod recovery;
 mod services;
 mod stateful_set;
@@ -25,6 +26,7 @@ pub use annotate::{hash, stamped, stamped_stateful_set};
 pub use compare::{Difference, drift, drifts};
 pub use live_form::{deployment_as_named, held_at, held_deployment, stateful_set_as_named};
 pub use proxy::follow_proxy_config;
+pub use pull::{pull_name, pull_pod};
 pub use recovery::{for_recovery, restores};
 pub use stateful_set::{
     Strategy, immutable_difference, keep_immutable, stateful_set, stateful_set_with, template_differences, template_differs,

@@ -10,7 +10,7 @@ use super::probes::{self, RUNNING_FAILURES, STARTUP_FAILURES};
 use super::{env, lifecycle, unique, volumes};
 use crate::model::Component;
 use crate::model::cluster::{Cluster, ComponentSpec, LoadSpec, Workload, given};
-use crate::model::component::STARROCKS_ROOT;
+use crate::model::component::{CONFIGURATION_ANNOTATION, STARROCKS_ROOT};
 use crate::model::ports::NamedPort;
 use crate::release::Image;
 
@@ -59,10 +59,11 @@ pub(super) fn template(cluster: &Cluster, workload: &Workload, image: &Image) ->
     };
     // Compute nodes never had a name in their template; it means nothing, and adding it would restart them.
     let name = (workload.component != Component::ComputeNode).then(|| workload.name(&cluster.name));
-    PodTemplateSpec {
-        metadata: Some(ObjectMeta { name, namespace: Some(cluster.namespace.clone()), ..metadata(cluster, workload.component, load) }),
-        spec: Some(spec),
+    let mut metadata = ObjectMeta { name, namespace: Some(cluster.namespace.clone()), ..metadata(cluster, workload.component, load) };
+    if let Some(change) = &workload.restarted_for {
+        metadata.annotations.get_or_insert_default().insert(CONFIGURATION_ANNOTATION.to_owned(), change.clone());
     }
+    PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
 }
 
 /// Labels and annotations of the pods; the labels that select them win over the user's.

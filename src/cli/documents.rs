@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Documents> {
 
 /// Reads YAML text.
 pub(super) fn parse(text: &str) -> anyhow::Result<Documents> {
-    let (clusters, mut others): (Vec<Value>, Vec<Value>) = yaml::documents(text)?
+    let (clusters, others): (Vec<Value>, Vec<Value>) = yaml::documents(text)?
         .into_iter()
         .filter(|document| !document.is_null())
         .partition(|document| document["kind"] == "StarRocksCluster");
@@ -44,12 +44,17 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Documents> {
         );
     }
     let [cluster] = clusters.as_slice() else { bail!("{} StarRocksCluster documents; exactly one is needed", clusters.len()) };
-    let resource = serde_json::from_value(without_nulls(cluster.clone())).context("the StarRocksCluster cannot be read")?;
-    others.push(cluster.clone());
-    Ok(Documents { resource, all: others })
+    Documents::of(cluster.clone(), others)
 }
 
 impl Documents {
+    /// A cluster and what goes with it.
+    pub(super) fn of(cluster: Value, mut others: Vec<Value>) -> anyhow::Result<Self> {
+        let resource = serde_json::from_value(without_nulls(cluster.clone())).context("the StarRocksCluster cannot be read")?;
+        others.push(cluster);
+        Ok(Self { resource, all: others })
+    }
+
     /// Puts every document without a namespace into `namespace`.
     pub(super) fn in_namespace(&mut self, namespace: &str) {
         for document in &mut self.all {

@@ -26,6 +26,7 @@ mod nodes;
 mod paragraph;
 mod plan;
 pub mod run;
+mod scorecard;
 mod simulate;
 #[cfg(feature = "e2e")]
 mod sql;
@@ -72,6 +73,8 @@ enum Command {
     Sql(sql::Arguments),
     /// Run seeded simulations with faults and check every safety rule
     Simulate(simulate::Arguments),
+    /// Judge the package for the Operator Lifecycle Manager; prints one document for operator-sdk's scorecard
+    Scorecard(scorecard::Arguments),
     /// Write or check the files that are generated from the code
     Generate(generate::Arguments),
 }
@@ -87,7 +90,16 @@ pub enum Outcome {
 
 /// Parses the process arguments and runs the subcommand.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse_from(with_two_dashes(with_verb(std::env::args_os().collect())));
+    let written = with_two_dashes(with_verb(std::env::args_os().collect()));
+    let for_scorecard = written.get(1).is_some_and(|verb| verb == scorecard::VERB);
+    let arguments = match Arguments::try_parse_from(written) {
+        Ok(arguments) => arguments,
+        Err(error) if for_scorecard && error.use_stderr() => {
+            scorecard::misused(&error);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => error.exit(),
+    };
     let outcome = match arguments.command {
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
@@ -104,6 +116,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "e2e")]
         Command::Sql(arguments) => sql::sql(arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Scorecard(arguments) => Ok(scorecard::scorecard(&arguments)),
         Command::Generate(arguments) => generate::generate(&arguments),
     };
     match outcome {

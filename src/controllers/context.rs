@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::catalogs::Catalogs;
 use super::details::Told;
 use super::expectations::Expectations;
+use super::logs::Heard;
 use super::lookups::Remembered;
 use super::queue::Queue;
 use super::resources::Resources;
@@ -50,6 +51,7 @@ struct Memory {
     told: Option<Told>,
     /// Requests that the API server refused for good.
     refusals: Vec<Refusal>,
+    heard: Heard,
 }
 
 impl Memories {
@@ -107,6 +109,16 @@ impl Memories {
     /// Remembers the requests that were refused.
     pub(super) fn remember_refusals(&self, subject: &Subject, refusals: Vec<Refusal>) {
         self.lock().entry(subject.clone()).or_default().refusals = refusals;
+    }
+
+    /// What the logs of broken nodes said.
+    pub(super) fn heard(&self, subject: &Subject) -> Heard {
+        self.lock().get(subject).map(|memory| memory.heard.clone()).unwrap_or_default()
+    }
+
+    /// Remembers what the logs of broken nodes said.
+    pub(super) fn remember_heard(&self, subject: &Subject, heard: Heard) {
+        self.lock().entry(subject.clone()).or_default().heard = heard;
     }
 
     /// Forgets a cluster that is gone.

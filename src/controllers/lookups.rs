@@ -21,12 +21,17 @@ use crate::validate::References;
 /// Kubernetes cluster. A changed resource, a failed pass and refused credentials look them up again at once.
 const FRESH: Duration = Duration::from_secs(1_800);
 
+/// How long ConfigMaps are good for whose changes are to be brought into force: passes come every minute then.
+const FRESH_CONFIGURATION: Duration = Duration::from_secs(50);
+
 /// What was looked up for a cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Remembered {
     generations: [i64; 2],
     at: Instant,
     config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
+    /// When the ConfigMaps were read.
+    config_maps_at: Instant,
     login: Option<(LoginSource, Result<Login, Silence>)>,
 }
 
@@ -39,22 +44,38 @@ pub(super) struct Lookups<'a> {
     generations: [i64; 2],
     releases: Arc<Catalog>,
     status: &'a StarRocksClusterStatus,
+    /// Whether changes of ConfigMaps are to be brought into force.
+    follows: bool,
 }
 
 impl<'a> Lookups<'a> {
     /// Lookups of a pass over the resource of these generations; `status` is that of the cluster.
     pub(super) fn new(context: &'a Context, subject: &'a Subject, generations: [i64; 2], status: &'a StarRocksClusterStatus) -> Self {
         let releases = context.catalogs.merged();
-        Self { client: &context.hands.client, memories: &context.memories, subject, generations, releases, status }
+        Self { client: &context.hands.client, memories: &context.memories, subject, generations, releases, status, follows: false }
+    }
+
+    /// Reads the ConfigMaps again after a minute, when changes of them are to be brought into force.
+    pub(super) fn following(self, follows: bool) -> Self {
+        Self { follows, ..self }
     }
 
     /// The ConfigMaps of the given names.
     pub(super) async fn references(&self, wanted: &BTreeSet<String>) -> Result<References, LookupError> {
-        if let Some(remembered) = self.fresh().filter(|remembered| wanted.iter().eq(remembered.config_maps.keys())) {
-            return Ok(self.found(remembered.config_maps));
+        let known = self.fresh().filter(|remembered| wanted.iter().eq(remembered.config_maps.keys()));
+        if let Some(remembered) = known.as_ref().filter(|known| !self.follows || known.config_maps_at.elapsed() < FRESH_CONFIGURATION) {
+            return Ok(self.found(remembered.config_maps.clone()));
         }
         let config_maps = observe::config_maps(self.client, &self.subject.place().namespace, wanted).await?;
-        let remembered = Remembered { generations: self.generations, at: Instant::now(), config_maps: config_maps.clone(), login: None };
+        let now = Instant::now();
+        let remembered = known.unwrap_or_else(|| Remembered {
+            generations: self.generations,
+            at: now,
+            config_maps: BTreeMap::new(),
+            config_maps_at: now,
+            login: None,
+        });
+        let remembered = Remembered { config_maps: config_maps.clone(), config_maps_at: now, ..remembered };
         self.memories.remember(self.subject, Some(remembered));
         Ok(self.found(config_maps))
     }

@@ -6,6 +6,7 @@ mod details;
 mod expectations;
 mod feed;
 mod lease;
+mod logs;
 mod lookups;
 mod outcome;
 mod pass;

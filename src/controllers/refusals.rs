@@ -1,4 +1,4 @@
-//! What the API server refused in a pass, with when to ask again: a report in, the memory for the next pass out; never gives a request up.
+//! What the API server or StarRocks refused in a pass, with when to ask again: a report in, the memory for the next pass out; never gives a request up.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,10 +18,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub(super) fn after(subject: &Subject, former: Vec<Refusal>, report: &Report, decision: &Decision, now: Timestamp) -> Vec<Refusal> {
     let mut refusals: Vec<Refusal> = Vec::new();
     for failure in &report.failures {
-        let (Some(status), Some(request)) = (failure.refusal(), Request::of(&failure.step)) else { continue };
+        let (Some((reason, words)), Some(request)) = (failure.refusal(), Request::of(&failure.step)) else { continue };
         let in_a_row = former.iter().find(|refusal| refusal.meets(&failure.step)).map_or(0, |refusal| refusal.refusals);
         let again = now + pause(subject, &request, in_a_row);
-        let (reason, words) = (status.reason.clone(), status.message.clone());
         refusals.push(Refusal { content: content(&failure.step), request, reason, words, refusals: in_a_row.saturating_add(1), again });
     }
     let was_asked = |refusal: &Refusal| report.held_back == 0 && decision.steps.iter().any(|step| refusal.meets(step));
@@ -32,7 +31,11 @@ pub(super) fn after(subject: &Subject, former: Vec<Refusal>, report: &Report, de
 }
 
 fn tells(wait: &WaitingOn, refused: &Request) -> bool {
-    matches!(wait, WaitingOn::RequestRefused { request, .. } if *request == refused.to_string())
+    match wait {
+        WaitingOn::RequestRefused { request, .. } => *request == refused.to_string(),
+        WaitingOn::ConfigurationRefused { statement, .. } => *statement == refused.to_string(),
+        _ => false,
+    }
 }
 
 /// 2, 4, 8 … 300 s, spread by up to a fifth.

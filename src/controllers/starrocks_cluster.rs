@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::logs;
 use super::lookups::Lookups;
 use super::outcome::{self, PassError};
 use super::pass;
@@ -32,7 +33,8 @@ pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Ne
         Ok(api) => api,
         Err(error) => return pass::refuse(context, subject, &resource, outcome::unreadable(&resource, error, now)).await,
     };
-    let lookups = Lookups::new(context, subject, [resource.generation, 0], &resource.status);
+    let follows = api.spec.configuration_update.is_some();
+    let lookups = Lookups::new(context, subject, [resource.generation, 0], &resource.status).following(follows);
     let references = lookups.references(&validate::wanted_references(api)).await?;
     let cluster = match validate::validate(api, &references, &context.settings.conventions) {
         Ok(cluster) => cluster,
@@ -52,6 +54,10 @@ pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Ne
         Known::NotYet => None,
     };
     pass::recall(context, subject, &cluster.uid, &mut observed).await;
+    if observe::hop_is_near(&cluster, &observed) {
+        observed.budgets = observe::disruption_budgets(&context.hands.client, &cluster.namespace).await;
+    }
+    logs::listen(context, subject, &mut observed).await;
     lookups.learn_from(&observed);
     let (decision, violations) = plan::guarded(&cluster, &observed);
     outcome::tell(context, subject, &decision, violations.iter().map(ToString::to_string));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::logs;
 use super::lookups::Lookups;
 use super::outcome::{self, PassError};
 use super::pass;
@@ -104,6 +105,7 @@ async fn serve(
     let starrocks = &*context.hands.starrocks;
     let mut observed = observe::observe_warehouse(&warehouse, &context.caches, starrocks, &login, &resource.status, report, now).await;
     pass::recall(context, subject, &resource.uid, &mut observed).await;
+    logs::listen(context, subject, &mut observed).await;
     lookups.learn_from(&observed);
     let (decision, violations) = plan::guarded(&warehouse, &observed);
     outcome::tell(context, subject, &decision, violations.iter().map(ToString::to_string));

@@ -151,6 +151,7 @@ fn required_in(field: &str) -> &'static [&'static str] {
         "knownIssues" => &["id", "level", "text"],
         "storageVolumes" => &["mountPath", "name"],
         "conditions" => &["lastTransitionTime", "message", "reason", "status", "type"],
+        "configuration" => &["component"],
         "credentials" => &["secretName"],
         _ => &[],
     }

@@ -1,23 +1,29 @@
-//! The manifest of a plain install: namespace, rights and the operator's Deployment; never the CRDs, which are a file of their own.
+//! What the operator runs as: its namespace and its Deployment, for every way of installing it; never its rights.
 
 use serde_json::{Value, json};
 
-use super::rbac::{NAME, NAMESPACE, SERVICE_ACCOUNT, labels, metadata, rbac_yaml};
-use crate::yaml::{self, YamlError};
+use super::objects::{METRICS_PORT, PROBES_PORT};
+use super::rbac::{NAME, NAMESPACE, SERVICE_ACCOUNT, labels, metadata};
 
-/// Image of a plain install.
-const IMAGE: &str = "ghcr.io/starrocks-operator/starrocks-operator";
+/// Repository of the operator's image.
+pub const IMAGE: &str = "ghcr.io/starrocks-operator/starrocks-operator";
+/// Processors that the image is built for, as `kubernetes.io/arch` has them.
+pub const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
+/// User and group of the image; no root, and no number that a node has an account for.
+pub const USER: u32 = 65532;
 
-/// Everything of a plain install but the CRDs: namespace, rights and Deployment.
-///
-/// # Errors
-/// When a value cannot be written as YAML, which would be a defect of the code.
-pub fn install_yaml(version: &str) -> Result<String, YamlError> {
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
-    Ok(format!("{}---\n{}---\n{}", yaml::to_string(&namespace)?, rbac_yaml()?, yaml::to_string(&deployment(version))?))
+/// The namespace of a plain install. It carries no pod security level: clusters may live in it too, and StarRocks' own images run as root.
+#[must_use]
+pub fn namespace() -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } })
 }
 
-fn deployment(version: &str) -> Value {
+/// The operator's Deployment with the image of a release.
+///
+/// One replica: a second one would only wait for the Lease, and Kubernetes brings another pod as fast. So there is no PodDisruptionBudget either, which would
+/// keep nodes from being drained. No priority class: without the operator databases go on, so that it must displace nobody.
+#[must_use]
+pub fn deployment(version: &str) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": metadata(NAME, Some(NAMESPACE)),
@@ -26,43 +32,58 @@ fn deployment(version: &str) -> Value {
             "selector": { "matchLabels": labels() },
             "template": {
                 "metadata": { "labels": labels(), "annotations": { "kubectl.kubernetes.io/default-container": "manager" } },
-                "spec": pod(version),
+                "spec": pod(&format!("{IMAGE}:{version}")),
             },
         },
     })
 }
 
-fn pod(version: &str) -> Value {
+fn pod(image: &str) -> Value {
     json!({
+        "affinity": nodes_that_can_run_it(),
+        // Variables for every Service of the namespace, which nobody reads.
+        "enableServiceLinks": false,
         "serviceAccountName": SERVICE_ACCOUNT,
         "terminationGracePeriodSeconds": 20,
-        "securityContext": { "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } },
+        "securityContext": { "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": { "type": "RuntimeDefault" } },
         "containers": [{
             "name": "manager",
-            "image": format!("{IMAGE}:{version}"),
+            "image": image,
             "args": ["run", "--leader-elect", "--log-format=json"],
             "env": [
                 { "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
                 { "name": "POD_NAMESPACE", "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } } },
             ],
-            "ports": [{ "name": "metrics", "containerPort": 8080 }, { "name": "probes", "containerPort": 8081 }],
-            "livenessProbe": probe("/healthz", 15, 20),
-            "readinessProbe": probe("/readyz", 5, 10),
+            "ports": [{ "name": "metrics", "containerPort": METRICS_PORT }, { "name": "probes", "containerPort": PROBES_PORT }],
+            "startupProbe": probe("/healthz", 2, 30),
+            "livenessProbe": probe("/healthz", 20, 3),
+            "readinessProbe": probe("/readyz", 10, 3),
             "resources": { "requests": { "cpu": "50m", "memory": "64Mi" }, "limits": { "memory": "512Mi" } },
             "securityContext": {
                 "allowPrivilegeEscalation": false,
                 "readOnlyRootFilesystem": true,
+                "runAsNonRoot": true,
                 "capabilities": { "drop": ["ALL"] },
             },
+            // Why it ended, where `kubectl describe` shows it: it has no file to write that to.
+            "terminationMessagePolicy": "FallbackToLogsOnError",
         }],
     })
 }
 
-fn probe(path: &str, initial_delay_seconds: u32, period_seconds: u32) -> Value {
+fn nodes_that_can_run_it() -> Value {
+    let expressions = json!([
+        { "key": "kubernetes.io/arch", "operator": "In", "values": ARCHITECTURES },
+        { "key": "kubernetes.io/os", "operator": "In", "values": ["linux"] },
+    ]);
+    json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchExpressions": expressions }] } } })
+}
+
+fn probe(path: &str, period_seconds: u32, failure_threshold: u32) -> Value {
     json!({
         "httpGet": { "path": path, "port": "probes" },
-        "initialDelaySeconds": initial_delay_seconds,
         "periodSeconds": period_seconds,
+        "failureThreshold": failure_threshold,
     })
 }
 
@@ -71,9 +92,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_install_is_valid_yaml_of_seven_objects() {
-        let documents = yaml::documents(&install_yaml("1.0.0").expect("prints")).expect("reads");
-        let kinds: Vec<_> = documents.iter().filter_map(|document| document["kind"].as_str()).collect();
-        assert_eq!(kinds, ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Deployment"]);
+    fn the_pod_satisfies_the_restricted_pod_security_standard() {
+        let pod = &deployment("1.0.0")["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert!(["hostNetwork", "hostPID", "hostIPC", "volumes", "initContainers"].iter().all(|field| pod[field].is_null()));
+        for container in pod["containers"].as_array().expect("containers") {
+            let context = &container["securityContext"];
+            assert_eq!(context["allowPrivilegeEscalation"], false);
+            assert_eq!(context["capabilities"], json!({ "drop": ["ALL"] }));
+            assert!(context["privileged"].is_null() && context["runAsUser"].is_null());
+            assert!(container["ports"].as_array().is_some_and(|ports| ports.iter().all(|port| port["hostPort"].is_null())));
+        }
     }
 }

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::model::ObjectKind;
 use crate::model::component::LEASE_NAME;
-use crate::yaml::{self, YamlError};
 
 /// Name of the operator's Deployment, roles and bindings; that of the former operator's Deployment.
 pub(super) const NAME: &str = "starrocks-operator";
@@ -59,7 +58,12 @@ pub fn namespaced_rules() -> Vec<PolicyRule> {
     }
     rules.extend(owned.into_iter().map(|(group, plurals)| rule(group, &plurals, &OWNED_VERBS)));
     rules.extend([
-        rule("", &["pods"], &["delete", "list", "watch"]),
+        // Made are only pods that have an image pulled before a hop (spec.upgradePolicy.prePullImages).
+        rule("", &["pods"], &["create", "delete", "list", "watch"]),
+        // The end of the log of a container that crashes, once per run, for the line that says why.
+        rule("", &["pods/log"], &["get"]),
+        // Before a hop: its owner may not want a pod restarted.
+        rule("policy", &["poddisruptionbudgets"], &["list"]),
         rule("", &["persistentvolumeclaims"], &["list", "watch"]),
         // One by one and by name: the Secret with the operator's SQL login.
         rule("", &["secrets"], &["get"]),
@@ -87,34 +91,9 @@ const fn group_and_plural(kind: ObjectKind) -> (&'static str, &'static str) {
     }
 }
 
-fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
+pub(super) fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
     let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
     PolicyRule { api_groups: Some(vec![group.to_owned()]), resources: Some(owned(resources)), verbs: owned(verbs), ..PolicyRule::default() }
-}
-
-/// ServiceAccount, roles and bindings of a plain install that serves all namespaces.
-///
-/// # Errors
-/// When a value cannot be written as YAML, which would be a defect of the code.
-pub fn rbac_yaml() -> Result<String, YamlError> {
-    stream(&[service_account(), cluster_role(), cluster_role_binding(), lease_role(), lease_role_binding()])
-}
-
-/// Roles and bindings for an operator that serves one namespace only: no right reaches beyond it.
-///
-/// # Errors
-/// When a value cannot be written as YAML, which would be a defect of the code.
-pub fn namespaced_rbac_yaml(namespace: &str) -> Result<String, YamlError> {
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": metadata(NAME, Some(namespace)),
-        "rules": namespaced_rules(),
-    });
-    stream(&[service_account(), role, binding("RoleBinding", "Role", NAME, Some(namespace)), lease_role(), lease_role_binding()])
-}
-
-fn stream(documents: &[Value]) -> Result<String, YamlError> {
-    Ok(documents.iter().map(yaml::to_string).collect::<Result<Vec<_>, _>>()?.join("---\n"))
 }
 
 pub(super) fn labels() -> Value {
@@ -129,11 +108,13 @@ pub(super) fn metadata(name: &str, namespace: Option<&str>) -> Value {
     metadata
 }
 
-fn service_account() -> Value {
+/// The operator's ServiceAccount.
+pub(super) fn service_account() -> Value {
     json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(SERVICE_ACCOUNT, Some(NAMESPACE)) })
 }
 
-fn cluster_role() -> Value {
+/// What the operator may do in all namespaces.
+pub(super) fn cluster_role() -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
         "metadata": metadata(NAME, None),
@@ -141,11 +122,27 @@ fn cluster_role() -> Value {
     })
 }
 
-fn cluster_role_binding() -> Value {
+/// Grants [`cluster_role`] to the operator.
+pub(super) fn cluster_role_binding() -> Value {
     binding("ClusterRoleBinding", "ClusterRole", NAME, None)
 }
 
-fn lease_role() -> Value {
+/// What an operator that serves one namespace only may do there: no right reaches beyond it.
+pub(super) fn role(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": metadata(NAME, Some(namespace)),
+        "rules": namespaced_rules(),
+    })
+}
+
+/// Grants [`role`] to the operator.
+pub(super) fn role_binding(namespace: &str) -> Value {
+    binding("RoleBinding", "Role", NAME, Some(namespace))
+}
+
+/// What the operator may do with its Lease.
+pub(super) fn lease_role() -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
         "metadata": metadata("starrocks-operator-leader-election", Some(NAMESPACE)),
@@ -153,7 +150,8 @@ fn lease_role() -> Value {
     })
 }
 
-fn lease_role_binding() -> Value {
+/// Grants [`lease_role`] to the operator.
+pub(super) fn lease_role_binding() -> Value {
     binding("RoleBinding", "Role", "starrocks-operator-leader-election", Some(NAMESPACE))
 }
 
@@ -197,7 +195,9 @@ mod tests {
 
     #[test]
     fn an_operator_of_one_namespace_gets_no_cluster_wide_right() {
-        let text = namespaced_rbac_yaml("team").expect("prints");
+        let text = [service_account(), role("team"), role_binding("team"), lease_role(), lease_role_binding()]
+            .map(|object| object.to_string())
+            .concat();
         assert!(!text.contains("ClusterRole") && !text.contains("starrocksversioncatalogs"));
     }
 }

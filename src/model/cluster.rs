@@ -1,6 +1,6 @@
 //! A cluster that has been proven valid: every default applied, every reference resolved, every number in range.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{CSIVolumeSource, EnvVar, HostPathVolumeSource};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 pub use super::ports::Ports;
-use super::{Component, Warehouse, Window};
+use super::{Component, Configuration, ConfigurationUpdate, Warehouse, Window};
 // Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
 pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
 use crate::release::{Catalog, Claim, Image, Version};
@@ -27,6 +27,8 @@ pub struct Cluster {
     pub uid: String,
     /// `metadata.generation` that was validated.
     pub generation: i64,
+    /// Hashes of pod templates to which the user agreed although the resource did not change.
+    pub accepted_templates: BTreeSet<String>,
     /// What is known of releases and of the ways between them.
     pub releases: Arc<Catalog>,
     /// Where the data lives.
@@ -45,6 +47,8 @@ pub struct Cluster {
     pub proxy: Option<Proxy>,
     /// How changes are rolled out.
     pub policy: Policy,
+    /// What is done when a configuration file changes; `None` for nothing.
+    pub configuration_update: Option<ConfigurationUpdate>,
     /// How the operator logs in.
     pub login: LoginSource,
     /// A disaster recovery that is asked for.
@@ -101,6 +105,10 @@ pub struct Workload {
     pub ports: Ports,
     /// The component's configuration file, parsed; keys as written.
     pub config: BTreeMap<String, String>,
+    /// The same file with digests; `None` for the image's own, and for one that was not read.
+    pub configuration: Option<Configuration>,
+    /// The change of the configuration for which the pods were restarted last; it stands in their template.
+    pub restarted_for: Option<String>,
     /// Autoscaling, compute nodes only.
     pub autoscaling: Option<AutoScalingPolicy>,
 }
@@ -195,6 +203,8 @@ pub struct Policy {
     pub rolls_back: bool,
     /// Whether a backup must have been made before an upgrade.
     pub backup_required: bool,
+    /// Whether the images of a hop are pulled to their nodes before anything is changed for it.
+    pub pre_pull: bool,
     /// Dangers that the user accepted.
     pub consents: Vec<String>,
 }

@@ -23,6 +23,10 @@ pub const FORMER_COPY_ANNOTATION: &str = "starrocks.kubernetes.operator/last-app
 pub const FORMER_FIELD_MANAGER: &str = "sroperator";
 /// Annotation on the proxy's Deployment: the generation of the resource at which a differing pod template was found and left as it is.
 pub const HELD_ANNOTATION: &str = "starrocks.com/template-held-at-generation";
+/// Annotation with which a user agrees to held pod templates: their hashes, as the condition `RequiresUpdate` shows them, separated by commas.
+pub const ACCEPT_ANNOTATION: &str = "starrocks.com/accept-template";
+/// Annotation on pods: the change of the configuration for which they were restarted last, by the time at which it was seen.
+pub const CONFIGURATION_ANNOTATION: &str = "starrocks.com/configuration-changed-at";
 /// Name of the Lease, the same as that of the former operator, so that the two never act together during a replacement.
 pub const LEASE_NAME: &str = "c6c79638.starrocks.com";
 /// Field manager of every server-side apply.
@@ -113,6 +117,18 @@ impl Component {
     pub fn pod_labels(self, cluster: &str) -> BTreeMap<String, String> {
         labels(self, &self.workload_name(cluster))
     }
+}
+
+/// Value of the component label on pods that only have an image pulled. It is the label of no component, so no Service and no StatefulSet selects them.
+pub const PULL_LABEL: &str = "image-pull";
+
+/// Name of the container in such a pod.
+pub const PULL_CONTAINER: &str = "pull";
+
+/// Labels of the pods that have images pulled for a cluster.
+pub fn pull_labels(cluster: &str) -> BTreeMap<String, String> {
+    let owner = format!("{cluster}-{PULL_LABEL}");
+    BTreeMap::from([(COMPONENT_LABEL.to_owned(), PULL_LABEL.to_owned()), (OWNER_LABEL.to_owned(), owner)])
 }
 
 impl fmt::Display for Component {

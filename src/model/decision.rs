@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -121,6 +121,15 @@ pub enum Step {
     },
     /// Make, update or delete a StarRocksUpgrade.
     Record(RecordAct),
+    /// Make a pod that has an image pulled to a node, before a hop.
+    PullImage(Box<Pod>),
+    /// Delete such a pod.
+    EndPull {
+        /// Pod.
+        pod: String,
+        /// Precondition.
+        uid: String,
+    },
     /// Send a statement to a frontend.
     Execute {
         /// Pod of the frontend.
@@ -135,11 +144,12 @@ impl Step {
     /// it, and a pod restarted before its new template arrived restarts in vain. Objects can be applied one without the other.
     pub fn rests_on(&self, earlier: &Self) -> bool {
         match self {
-            Self::Apply(_) | Self::Hold | Self::Record(_) => false,
+            Self::Apply(_) | Self::Hold | Self::Record(_) | Self::PullImage(_) | Self::EndPull { .. } => false,
             Self::Delete { .. } | Self::RestartPod { .. } | Self::Execute { .. } | Self::LetGo { .. } => match earlier {
                 Self::Apply(object) => !object.is_beside_pods(),
-                Self::Delete { .. } | Self::Record(_) => false,
-                Self::RestartPod { .. } | Self::Execute { .. } | Self::Hold | Self::LetGo { .. } => true,
+                Self::Delete { .. } | Self::Record(_) | Self::PullImage(_) | Self::EndPull { .. } => false,
+                Self::Execute { statement, .. } => !statement.is_configuration(),
+                Self::RestartPod { .. } | Self::Hold | Self::LetGo { .. } => true,
             },
         }
     }

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod cluster;
 pub mod component;
+pub mod configuration;
 pub mod decision;
 pub mod observed;
 pub mod ports;
@@ -21,6 +22,7 @@ pub mod window;
 pub use answer::{Answer, Silence, SilenceKind};
 pub use cluster::{Cluster, Workload};
 pub use component::Component;
+pub use configuration::{Configuration, ConfigurationReport, ConfigurationUpdate};
 pub use decision::{Decision, Notice, Object, Step};
 pub use observed::{LiveObject, ObjectKey, ObjectKind, Observed, Ownership, Pod};
 pub use quantity::Amount;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
 use super::starrocks::{FrontendReport, GroupReport};
-use super::{Record, Refusal, Timestamp, WarehouseReport};
+use super::{Answer, ConfigurationReport, Record, Refusal, Timestamp, WarehouseReport};
 use crate::api::StarRocksClusterStatus;
 
 /// Kinds of objects that the operator owns.
@@ -165,6 +166,19 @@ pub struct Pod {
     pub problem: Option<PodProblem>,
     /// Pod phase `Failed`.
     pub failed: bool,
+    /// The run of a container in a crash loop that ended last and left Kubernetes no words; its log may say why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexplained: Option<ContainerRun>,
+}
+
+/// One run of one container of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerRun {
+    /// Container.
+    pub container: String,
+    /// How often the container had been restarted when Kubernetes told of the run.
+    pub restarts: i32,
 }
 
 /// What Kubernetes says is wrong with a pod.
@@ -194,8 +208,20 @@ pub struct Observed {
     pub frontends: BTreeMap<String, FrontendReport>,
     /// What the group says.
     pub group: GroupReport,
+    /// What nodes show of a configuration that changed.
+    #[serde(default, skip_serializing_if = "ConfigurationReport::is_empty")]
+    pub configuration: ConfigurationReport,
     /// Contents of the claims by name: whether a bound claim exists for a pod's volume.
     pub claims: BTreeMap<String, Claim>,
+    /// PodDisruptionBudgets of the namespace; asked for when a hop is near.
+    #[serde(default)]
+    pub budgets: Answer<Vec<DisruptionBudget>>,
+    /// Pods that have images pulled, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pulls: BTreeMap<String, ImagePull>,
+    /// The line of its log that says what is wrong, by pod; read of broken nodes only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub last_words: BTreeMap<String, String>,
     /// Requests of former passes that the API server refused for good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
@@ -219,6 +245,62 @@ pub struct Claim {
     pub created: Timestamp,
 }
 
+/// A PodDisruptionBudget of the namespace, with what its controller says of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisruptionBudget {
+    /// Name.
+    pub name: String,
+    /// The pods that it is about; `None` for none.
+    pub selector: Option<LabelSelector>,
+    /// Whether the controller has seen its newest spec; before that the numbers describe the past.
+    pub is_current: bool,
+    /// Pods that may be disrupted now.
+    pub allowed: i32,
+    /// Pods that are healthy.
+    pub healthy: i32,
+    /// Pods that have to be healthy.
+    pub desired: i32,
+    /// Pods that there should be.
+    pub expected: i32,
+}
+
+/// A pod that has an image pulled to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImagePull {
+    /// UID, for preconditions.
+    pub uid: String,
+    /// UID of its controller.
+    pub owner: String,
+    /// Whether this very cluster controls it.
+    pub is_ours: bool,
+    /// Whether deletion has begun.
+    pub deleting: bool,
+    /// How far it has come.
+    pub state: PullState,
+}
+
+/// How far a pod has come that has an image pulled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PullState {
+    /// The node is at it.
+    Pulling,
+    /// The image is on the node.
+    Pulled,
+    /// The node cannot pull it, and tries again by itself.
+    Failing {
+        /// Kubernetes' reason and message.
+        words: String,
+    },
+    /// The pod ended without the image having been tried: the node did not take it.
+    NotTried {
+        /// Kubernetes' reason and message.
+        why: String,
+    },
+}
+
 impl Observed {
     /// A snapshot in which nothing exists and nothing was asked.
     pub fn empty(now: Timestamp) -> Self {
@@ -229,7 +311,11 @@ impl Observed {
             pods: BTreeMap::new(),
             frontends: BTreeMap::new(),
             group: GroupReport::default(),
+            configuration: ConfigurationReport::default(),
             claims: BTreeMap::new(),
+            budgets: Answer::NotAsked,
+            pulls: BTreeMap::new(),
+            last_words: BTreeMap::new(),
             refusals: Vec::new(),
             records: None,
             warehouse: None,

@@ -1,10 +1,11 @@
-//! Requests that the API server refused for good: remembered between passes, so that a decision tells them and does not repeat them at once.
+//! Requests that the API server, or StarRocks, refused for good: remembered between passes, so that a decision tells them and does not repeat them at once.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::component::APPLIED_ANNOTATION;
+use super::configuration::digest;
 use super::{ObjectKey, Step, Timestamp};
 
 /// What was asked of the API server.
@@ -17,22 +18,28 @@ pub enum Request {
     Delete(ObjectKey),
     /// Deletion of a pod, so that it is made anew.
     RestartPod(String),
+    /// A pod that has an image pulled.
+    PullImage(String),
     /// A finalizer put on the resource.
     Hold,
     /// A finalizer taken off an object, or off the resource.
     LetGo(Option<ObjectKey>),
+    /// A key of the configuration set in running nodes, as a statement without its secrets; asked of StarRocks.
+    Configure(String),
 }
 
 impl Request {
-    /// The request that a step makes; `None` for statements, which Kubernetes does not see, and for what explains and is no part of the work.
+    /// The request that a step makes; `None` for statements, which Kubernetes does not see, other than those that set what a user wrote; and for what explains and is no part of the work.
     pub fn of(step: &Step) -> Option<Self> {
         match step {
             Step::Apply(object) => Some(Self::Apply(object.key())),
             Step::Delete { object, .. } => Some(Self::Delete(object.clone())),
             Step::RestartPod { pod, .. } => Some(Self::RestartPod(pod.clone())),
+            Step::PullImage(pod) => Some(Self::PullImage(pod.metadata.name.clone().unwrap_or_default())),
             Step::Hold => Some(Self::Hold),
             Step::LetGo { object } => Some(Self::LetGo(object.clone())),
-            Step::Execute { .. } | Step::Record(_) => None,
+            Step::Execute { statement, .. } if statement.is_configuration() => Some(Self::Configure(statement.to_string())),
+            Step::Execute { .. } | Step::Record(_) | Step::EndPull { .. } => None,
         }
     }
 }
@@ -43,8 +50,10 @@ impl fmt::Display for Request {
             Self::Apply(object) => write!(out, "apply {} {}", object.kind.name(), object.name),
             Self::Delete(object) => write!(out, "delete {} {}", object.kind.name(), object.name),
             Self::RestartPod(pod) => write!(out, "delete Pod {pod}"),
+            Self::PullImage(pod) => write!(out, "create Pod {pod}, which has an image pulled (spec.upgradePolicy.prePullImages)"),
             Self::Hold => out.write_str("put a finalizer on the resource"),
             Self::LetGo(Some(object)) => write!(out, "take the finalizer off {} {}", object.kind.name(), object.name),
+            Self::Configure(statement) => out.write_str(statement),
             Self::LetGo(None) => out.write_str("take the finalizer off the resource"),
         }
     }
@@ -80,6 +89,9 @@ pub fn content(step: &Step) -> String {
     match step {
         Step::Apply(object) => object.annotation(APPLIED_ANNOTATION).unwrap_or_default().to_owned(),
         Step::Delete { uid, .. } | Step::RestartPod { uid, .. } => uid.clone(),
-        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } | Step::Record(_) => String::new(),
+        Step::Execute { statement, .. } if statement.is_configuration() => digest(&statement.sql()),
+        Step::Hold | Step::LetGo { .. } | Step::Execute { .. } | Step::Record(_) | Step::PullImage(_) | Step::EndPull { .. } => {
+            String::new()
+        }
     }
 }

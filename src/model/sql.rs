@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::configuration::is_secret;
+
 /// A frontend setting that the operator changes for the time of a rollout (starrocks.md §1.2.8, real-fe.md §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +102,13 @@ pub enum Query {
     ShowStatistic,
     /// In-memory settings of the frontend asked, by name pattern.
     ShowFrontendConfig(FrontendSetting),
+    /// All in-memory settings of the frontend asked.
+    ShowFrontendConfiguration,
+    /// Keys of the configuration of every living backend and compute node; needs one of them alive (real-fe.md §1).
+    NodeConfiguration {
+        /// Keys.
+        keys: Vec<String>,
+    },
     /// Names of databases.
     ShowDatabases,
     /// Names of tables of one database.
@@ -146,6 +155,22 @@ pub enum Statement {
     SetFrontendConfig {
         /// Which setting.
         setting: FrontendSetting,
+        /// New value.
+        value: String,
+    },
+    /// ADMIN SET FRONTEND CONFIG for a key of the user's fe.conf: in memory, on every living frontend.
+    ConfigureFrontends {
+        /// Key.
+        key: String,
+        /// New value.
+        value: String,
+    },
+    /// UPDATE information_schema.be_configs for a key of the user's be.conf or cn.conf: in the memory of one node (docs.starrocks.io, BE configuration).
+    ConfigureNode {
+        /// BackendId or ComputeNodeId.
+        id: u64,
+        /// Key.
+        key: String,
         /// New value.
         value: String,
     },
@@ -221,6 +246,12 @@ impl Query {
             Self::ShowWarehouses => "SHOW WAREHOUSES".to_owned(),
             Self::ShowStatistic => "SHOW PROC '/statistic'".to_owned(),
             Self::ShowFrontendConfig(setting) => format!("ADMIN SHOW FRONTEND CONFIG LIKE {}", quoted(setting.key())),
+            Self::ShowFrontendConfiguration => "ADMIN SHOW FRONTEND CONFIG".to_owned(),
+            Self::NodeConfiguration { keys } => {
+                let keys = keys.iter().map(|key| quoted(key)).collect::<Vec<_>>().join(", ");
+                // Columns are read by name: older releases lack some.
+                format!("SELECT * FROM information_schema.be_configs WHERE NAME IN ({keys})")
+            }
             Self::ShowDatabases => "SHOW DATABASES".to_owned(),
             Self::ShowTables { database } => format!("SHOW TABLES FROM {}", identifier(database)),
             Self::ShowReplicaTrouble { database, table } => {
@@ -239,11 +270,22 @@ impl Query {
 }
 
 impl Statement {
+    /// Whether it sets a key of the user's configuration. Nothing else rests on such a statement.
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::ConfigureFrontends { .. } | Self::ConfigureNode { .. })
+    }
+
     /// The SQL text.
     pub fn sql(&self) -> String {
         match self {
             Self::SetFrontendConfig { setting, value } => {
                 format!("ADMIN SET FRONTEND CONFIG ({} = {})", double_quoted(setting.key()), double_quoted(value))
+            }
+            Self::ConfigureFrontends { key, value } => {
+                format!("ADMIN SET FRONTEND CONFIG ({} = {})", double_quoted(key), double_quoted(value))
+            }
+            Self::ConfigureNode { id, key, value } => {
+                format!("UPDATE information_schema.be_configs SET VALUE = {} WHERE NAME = {} AND BE_ID = {id}", quoted(value), quoted(key))
             }
             Self::CreateImage => "ALTER SYSTEM CREATE IMAGE".to_owned(),
             Self::SetGlobal { variable, value } => format!("SET GLOBAL {variable} = {value}"),
@@ -266,8 +308,15 @@ impl Statement {
 }
 
 impl fmt::Display for Statement {
+    /// The SQL text as people may see it: the value of a key that holds a secret is left out.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.sql())
+        let hidden = || "…".to_owned();
+        let shown = match self {
+            Self::ConfigureFrontends { key, .. } if is_secret(key) => Self::ConfigureFrontends { key: key.clone(), value: hidden() },
+            Self::ConfigureNode { id, key, .. } if is_secret(key) => Self::ConfigureNode { id: *id, key: key.clone(), value: hidden() },
+            _ => return formatter.write_str(&self.sql()),
+        };
+        formatter.write_str(&shown.sql())
     }
 }
 
@@ -298,6 +347,17 @@ mod tests {
         assert_eq!(query.sql(), "SHOW TABLES FROM `a``; DROP TABLE b; --`");
         let statement = Statement::SetFrontendConfig { setting: FrontendSetting::CheckpointOnlyOnLeader, value: "x\"; y".to_owned() };
         assert_eq!(statement.sql(), r#"ADMIN SET FRONTEND CONFIG ("checkpoint_only_on_leader" = "x\"; y")"#);
+    }
+
+    #[test]
+    fn a_secret_reaches_starrocks_and_nobody_else() {
+        let statement = Statement::ConfigureFrontends { key: "aws_s3_secret_key".to_owned(), value: "s3cr3t".to_owned() };
+        assert!(statement.sql().contains("s3cr3t") && !statement.to_string().contains("s3cr3t"));
+        let statement = Statement::ConfigureNode { id: 10_003, key: "compact_threads".to_owned(), value: "it's".to_owned() };
+        assert_eq!(
+            statement.to_string(),
+            r"UPDATE information_schema.be_configs SET VALUE = 'it\'s' WHERE NAME = 'compact_threads' AND BE_ID = 10003"
+        );
     }
 
     #[test]

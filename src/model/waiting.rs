@@ -211,6 +211,8 @@ pub enum WaitingOn {
         seconds: u64,
         /// Budget in seconds.
         budget_seconds: u64,
+        /// The line of its log that says why, if one does.
+        log: Option<String>,
     },
     /// Releases run, or are asked for, that cannot be brought together in one way.
     VersionsApart {
@@ -231,6 +233,44 @@ pub enum WaitingOn {
     SchemaChangesRemembered {
         /// How many.
         count: u64,
+    },
+    /// An image of the next hop cannot be pulled to a node.
+    ImageNotPullable {
+        /// Image.
+        image: String,
+        /// Node of Kubernetes.
+        node: String,
+        /// Kubernetes' words.
+        words: String,
+    },
+    /// Images of the next hop are being pulled to their nodes.
+    ImagesPulling {
+        /// Pairs of node and image that are done.
+        pulled: u32,
+        /// Pairs of node and image.
+        wanted: u32,
+    },
+    /// A PodDisruptionBudget allows no disruption at the moment.
+    DisruptionBudgetSpent {
+        /// PodDisruptionBudget.
+        budget: String,
+        /// Components whose pods it selects.
+        components: Vec<String>,
+        /// Pods that are healthy.
+        healthy: i32,
+        /// Pods that have to be healthy.
+        desired: i32,
+    },
+    /// A PodDisruptionBudget wants every pod healthy at all times, so that it never allows a restart.
+    DisruptionForbidden {
+        /// PodDisruptionBudget.
+        budget: String,
+        /// Components whose pods it selects.
+        components: Vec<String>,
+        /// Pods that have to be healthy.
+        desired: i32,
+        /// Pods that there should be.
+        expected: i32,
     },
     /// The channel that the cluster follows does not lead on, or is gone; the release that runs is kept.
     ChannelHeld {
@@ -298,6 +338,10 @@ pub enum WaitingOn {
     TemplateHeld {
         /// Component.
         component: Component,
+        /// Paths of the fields that differ.
+        fields: Vec<String>,
+        /// What to add to the annotation `starrocks.com/accept-template` to agree.
+        accept: String,
     },
     /// An object with the name we need is being deleted.
     ObjectTerminating {
@@ -344,6 +388,38 @@ pub enum WaitingOn {
     WarehouseLeaving {
         /// Name in StarRocks.
         warehouse: String,
+    },
+    /// A node does not show the values of the configuration file yet, or was not asked yet.
+    ConfigurationNotInForce {
+        /// Pod.
+        pod: String,
+        /// Keys that differ; empty when nothing is known of the node.
+        keys: Vec<String>,
+        /// Why nothing is known, in StarRocks' words.
+        detail: String,
+    },
+    /// StarRocks refuses a value of the configuration file.
+    ConfigurationRefused {
+        /// The statement, without secrets.
+        statement: String,
+        /// StarRocks' words.
+        words: String,
+    },
+    /// A configuration file changed while something else is under way.
+    ConfigurationDeferred {
+        /// Component.
+        component: Component,
+        /// Keys that changed.
+        keys: Vec<String>,
+    },
+    /// StarRocks took a value of the configuration file and shows another one.
+    ConfigurationShownOtherwise {
+        /// Pod.
+        pod: String,
+        /// Key.
+        key: String,
+        /// What it shows and what the file says; empty for secrets.
+        detail: String,
     },
     /// The decision broke a safety rule and was refused: a defect of the operator that its own check caught.
     DecisionRefused {

@@ -47,7 +47,15 @@ impl WaitingOn {
             Self::CheckpointOverdue { .. } => ("SR-2213", "CheckpointOverdue"),
             Self::RoutineLoadsPaused { .. } => ("SR-2214", "RoutineLoadsPaused"),
             Self::SchemaChangesRemembered { .. } => ("SR-2215", "SchemaChangesRemembered"),
+            Self::ImageNotPullable { .. } => ("SR-2225", "ImageNotPullable"),
+            Self::ImagesPulling { .. } => ("SR-2228", "ImagesPulling"),
+            Self::DisruptionBudgetSpent { .. } => ("SR-2226", "DisruptionBudgetSpent"),
+            Self::DisruptionForbidden { .. } => ("SR-2227", "DisruptionForbidden"),
             Self::ChannelHeld { .. } => ("SR-2230", "ChannelHeld"),
+            Self::ConfigurationNotInForce { .. } => ("SR-2231", "ConfigurationNotInForce"),
+            Self::ConfigurationRefused { .. } => ("SR-2232", "ConfigurationRefused"),
+            Self::ConfigurationDeferred { .. } => ("SR-2233", "ConfigurationDeferred"),
+            Self::ConfigurationShownOtherwise { .. } => ("SR-2234", "ConfigurationShownOtherwise"),
             Self::ApprovalNeeded { .. } => ("SR-2216", "ApprovalNeeded"),
             Self::WindowClosed { .. } => ("SR-2217", "WindowClosed"),
             Self::UpgradeDeclined { .. } => ("SR-2218", "UpgradeDeclined"),
@@ -89,6 +97,8 @@ impl WaitingOn {
             | Self::JournalLag { pod, .. }
             | Self::ImageNotSynced { pod, .. }
             | Self::SettingsNotInForce { pod, .. }
+            | Self::ConfigurationNotInForce { pod, .. }
+            | Self::ConfigurationShownOtherwise { pod, .. }
             | Self::Soaking { pod, .. }
             | Self::DiskFull { pod, .. }
             | Self::NodeStalled { pod, .. }
@@ -119,7 +129,11 @@ impl WaitingOn {
                 | Self::ConfigurationIncompatible { .. }
                 | Self::NodeStalled { .. }
                 | Self::VersionsApart { .. }
+                | Self::DisruptionForbidden { .. }
+                | Self::ImageNotPullable { .. }
                 | Self::ChannelHeld { .. }
+                | Self::ConfigurationRefused { .. }
+                | Self::ConfigurationShownOtherwise { .. }
                 | Self::StaleVolume { .. }
                 | Self::BackendUndrained { .. }
                 | Self::TemplateHeld { .. }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::WaitingOn;
+use super::component::ACCEPT_ANNOTATION;
 
 impl fmt::Display for WaitingOn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,11 +98,16 @@ impl fmt::Display for WaitingOn {
             Self::ConfigurationIncompatible { component, detail } => {
                 write!(out, "the {component} configuration would keep the target release from starting: {detail}")
             }
-            Self::NodeStalled { pod, seconds, budget_seconds } => write!(
-                out,
-                "{pod} has not come back {seconds} s after its restart (budget {budget_seconds} s); no further node is touched. \
-                 Read its logs; correct the cause or set the former version again"
-            ),
+            Self::NodeStalled { pod, seconds, budget_seconds, log } => {
+                write!(
+                    out,
+                    "{pod} has not come back {seconds} s after its restart (budget {budget_seconds} s); no further node is touched. "
+                )?;
+                match log {
+                    Some(line) => write!(out, "Its log says: {line}. Correct the cause or set the former version again"),
+                    None => write!(out, "Read its logs; correct the cause or set the former version again"),
+                }
+            }
             Self::VersionsApart { detail } => {
                 write!(out, "{detail}; name one release for all components, the one that most of them run if nothing else is wanted")
             }
@@ -116,6 +122,26 @@ impl fmt::Display for WaitingOn {
             Self::SchemaChangesRemembered { count } => write!(
                 out,
                 "the frontends still remember {count} schema changes, which the target release cannot read; they forget ended ones by themselves"
+            ),
+            Self::ImageNotPullable { image, node, words } => write!(
+                out,
+                "{image} cannot be pulled on {node}: {words}. Nothing has been changed for the hop; correct the image, its registry or imagePullSecrets, \
+                 or set the former version again"
+            ),
+            Self::ImagesPulling { pulled, wanted } => {
+                write!(out, "images are being pulled to their nodes before the hop: {pulled} of {wanted} are there")
+            }
+            Self::DisruptionBudgetSpent { budget, components, healthy, desired } => write!(
+                out,
+                "PodDisruptionBudget {budget} allows no disruption of {} at the moment: {healthy} of its pods are healthy and it wants {desired}; \
+                 the hop begins once it allows one",
+                components.join(" and ")
+            ),
+            Self::DisruptionForbidden { budget, components, desired, expected } => write!(
+                out,
+                "PodDisruptionBudget {budget} never allows a disruption of {}: it wants {desired} of {expected} pods healthy at all times. \
+                 Let it allow one (maxUnavailable: 1), or add `IgnoreDisruptionBudgets` to spec.upgradePolicy.consents",
+                components.join(" and ")
             ),
             Self::ChannelHeld { channel, detail } => write!(out, "channel {channel}: {detail}"),
             Self::Decommissioning { pod, tablets } => write!(out, "{pod} is moving {tablets} tablets to other backends before it leaves"),
@@ -150,10 +176,12 @@ impl fmt::Display for WaitingOn {
                 out,
                 "{object} exists and does not belong to this cluster; it is left alone. Rename or delete it, or rename the cluster"
             ),
-            Self::TemplateHeld { component } => write!(
+            Self::TemplateHeld { component, fields, accept } => write!(
                 out,
                 "the pod template of the {component} would change although the resource has not (another operator, another release of this one, \
-                 or a ConfigMap that it refers to); its pods are left alone until the resource changes. To take it over, change an annotation of the component"
+                 or a ConfigMap that it refers to): {}. Its pods are left alone until you agree: add {accept} to the annotation {ACCEPT_ANNOTATION} \
+                 of the resource, or change anything in its spec",
+                fields.join(", ")
             ),
             Self::ObjectTerminating { object } => write!(out, "{object} is being deleted and is made anew once it is gone"),
             Self::RequestRefused { request, words, way_out } => {
@@ -182,6 +210,26 @@ impl fmt::Display for WaitingOn {
                  Give the resource another name, or run DROP WAREHOUSE {warehouse} if nobody uses it: a warehouse holds no data"
             ),
             Self::WarehouseLeaving { warehouse } => write!(out, "warehouse {warehouse} is being dropped; it is tried until it succeeds"),
+            Self::ConfigurationNotInForce { pod, keys, .. } if !keys.is_empty() => {
+                write!(out, "{pod} does not show what its configuration file says of {}; it is set there and read back", keys.join(", "))
+            }
+            Self::ConfigurationNotInForce { pod, detail, .. } => {
+                write!(out, "whether {pod} has what its configuration file says is not known: {detail}")
+            }
+            Self::ConfigurationRefused { statement, words } => write!(
+                out,
+                "StarRocks refuses `{statement}`: {words}. Correct the value in the ConfigMap; nothing is restarted for it, since a node might not start with it"
+            ),
+            Self::ConfigurationDeferred { component, keys } => write!(
+                out,
+                "the configuration of the {component} changed ({}); it is brought into force when what is under way has ended",
+                keys.join(", ")
+            ),
+            Self::ConfigurationShownOtherwise { pod, key, detail } => write!(
+                out,
+                "{pod} took the value of {key} and shows another one{detail}. Write it in the ConfigMap as StarRocks shows it, or restart the component; \
+                 the file holds at its next start"
+            ),
             Self::DecisionRefused { detail } => {
                 write!(out, "the operator's own safety check refused its next step: {detail}. Please report this as a defect")
             }

@@ -6,8 +6,8 @@ use std::sync::{PoisonError, RwLock};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod as LivePod};
 use serde_json::Value;
 
-use super::project::{cluster_of_labels, controller_uid, ownership, project_claim, project_object, project_pod};
-use crate::model::observed::{Claim, LiveObject, ObjectKind, Ownership, Pod};
+use super::project::{cluster_of_labels, controller_uid, ownership, project_claim, project_object, project_pod, project_pull};
+use crate::model::observed::{Claim, ImagePull, LiveObject, ObjectKind, Ownership, Pod};
 
 /// Something that is watched and kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,8 @@ pub enum Projection {
     },
     /// A pod.
     Pod(Pod),
+    /// A pod that has an image pulled.
+    Pull(ImagePull),
     /// A claim.
     Claim(Claim),
 }
@@ -135,7 +137,8 @@ impl Entry {
 
     /// The entry for a pod; `None` without our labels.
     pub fn from_pod(pod: &LivePod) -> Option<Self> {
-        Self::new(&pod.metadata, false, Projection::Pod(project_pod(pod)?))
+        let projection = project_pod(pod).map(Projection::Pod).or_else(|| project_pull(pod).map(Projection::Pull));
+        Self::new(&pod.metadata, false, projection?)
     }
 
     /// The entry for a claim; `None` without our labels.
@@ -197,6 +200,7 @@ impl Shelf {
 pub(super) struct Belongings {
     pub(super) objects: BTreeMap<ObjectKind, BTreeMap<String, LiveObject>>,
     pub(super) pods: BTreeMap<String, Pod>,
+    pub(super) pulls: BTreeMap<String, ImagePull>,
     pub(super) claims: BTreeMap<String, Claim>,
 }
 
@@ -260,6 +264,7 @@ impl Caches {
         entry.is_some_and(|entry| match &entry.projection {
             Projection::Object { object, .. } => object.uid == uid && !object.deleting,
             Projection::Pod(pod) => pod.uid == uid && !pod.deleting,
+            Projection::Pull(pull) => pull.uid == uid && !pull.deleting,
             Projection::Claim(claim) => claim.uid == uid,
         })
     }
@@ -304,6 +309,10 @@ impl Belongings {
                 self.objects.entry(kind).or_default().insert(name.to_owned(), object);
             }
             (_, Projection::Pod(pod)) => drop(self.pods.insert(name.to_owned(), pod.clone())),
+            (_, Projection::Pull(pull)) => {
+                let is_ours = ownership(Some(&pull.owner), uid) == Ownership::Ours;
+                self.pulls.insert(name.to_owned(), ImagePull { is_ours, ..pull.clone() });
+            }
             (_, Projection::Claim(claim)) => drop(self.claims.insert(name.to_owned(), claim.clone())),
             (_, Projection::Object { .. }) => {}
         }

@@ -8,7 +8,7 @@ use super::ask::{Asker, Frontend, unreadable};
 use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
 use crate::model::cluster::RunMode;
 use crate::model::starrocks::{ReplicaTrouble, RoutineLoad};
-use crate::model::{Answer, Cluster, Pod, Query, Silence, SilenceKind};
+use crate::model::{Answer, Cluster, Observed, Pod, Query, Silence, SilenceKind};
 use crate::starrocks::{Rows, parse};
 
 /// Tables asked about at the same time, on as many connections to one frontend.
@@ -37,6 +37,11 @@ impl Depth {
         let ends = versioned.is_some_and(|operation| operation.phase == OperationPhase::Thaw && !operation.routine_loads.is_empty());
         Self { tables: near.then_some(cluster.run_mode), routine_loads: begins || ends, journal: begins }
     }
+}
+
+/// Whether a hop may soon begin, so that what matters only before one is worth asking.
+pub fn hop_is_near(cluster: &Cluster, observed: &Observed) -> bool {
+    Depth::of(cluster, &observed.status, &observed.pods).journal
 }
 
 /// The deeper answers.

@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Map, Value};
 
 use crate::model::Timestamp;
-use crate::model::component::{COMPONENT_LABEL, Component, FORMER_COPY_ANNOTATION, OWNER_LABEL, ordinal};
-use crate::model::observed::{Claim, LiveObject, Ownership, Pod, PodProblem};
+use crate::model::component::{COMPONENT_LABEL, Component, FORMER_COPY_ANNOTATION, OWNER_LABEL, PULL_CONTAINER, PULL_LABEL, ordinal};
+use crate::model::observed::{Claim, ContainerRun, ImagePull, LiveObject, Ownership, Pod, PodProblem, PullState};
 use crate::model::warehouse::fleet_name;
 
 /// Annotations that repeat the whole object: kubectl's, and the one of the former operator.
@@ -44,7 +44,11 @@ pub fn cluster_of_labels(metadata: &ObjectMeta, is_object: bool) -> Option<Strin
         let is_autoscaler = labels.get(COMPONENT_LABEL).is_some_and(|component| component == "autoscaler");
         return Some(if of_warehouse && is_autoscaler { fleet_name(owner) } else { owner.clone() });
     }
-    let component = Component::from_label(labels.get(COMPONENT_LABEL)?)?;
+    let label = labels.get(COMPONENT_LABEL)?;
+    if label == PULL_LABEL {
+        return owner.strip_suffix(PULL_LABEL)?.strip_suffix('-').filter(|cluster| !cluster.is_empty()).map(str::to_owned);
+    }
+    let component = Component::from_label(label)?;
     let cluster = owner.strip_suffix(component.label())?.strip_suffix('-')?;
     (!cluster.is_empty()).then(|| cluster.to_owned())
 }
@@ -126,8 +130,61 @@ pub fn project_pod(pod: &LivePod) -> Option<Pod> {
         restarts: main_status.map_or(0, |status| status.restart_count),
         problem: if ready { None } else { problem(&status) },
         failed: status.phase.as_deref() == Some("Failed"),
+        unexplained: if ready { None } else { unexplained(&status) },
         name,
     })
+}
+
+/// Reasons for which a container waits because of its image. `ErrImagePull` and what follows it is tried again by the kubelet, ever less often.
+const OF_THE_IMAGE: [&str; 7] = [
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImageInspectError",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
+
+/// A pod that only has an image pulled; `None` for any other.
+pub(super) fn project_pull(pod: &LivePod) -> Option<ImagePull> {
+    let metadata = &pod.metadata;
+    let label = metadata.labels.as_ref().and_then(|labels| labels.get(COMPONENT_LABEL));
+    if label.map(String::as_str) != Some(PULL_LABEL) {
+        return None;
+    }
+    let owners = metadata.owner_references.iter().flatten();
+    let owner = owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone());
+    Some(ImagePull {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        owner: owner.unwrap_or_default(),
+        is_ours: false,
+        deleting: metadata.deletion_timestamp.is_some(),
+        state: pull_state(&pod.status.clone().unwrap_or_default()),
+    })
+}
+
+/// An image is there once its container was started, whatever became of that: creating comes after pulling.
+fn pull_state(status: &PodStatus) -> PullState {
+    // Others may have been put beside it on the way.
+    let container = status.container_statuses.iter().flatten().find(|container| container.name == PULL_CONTAINER);
+    let state = container.and_then(|container| container.state.as_ref());
+    let waiting = state.and_then(|state| state.waiting.as_ref());
+    let words = |reason: Option<&String>, message: Option<&String>| {
+        let parts = reason.into_iter().chain(message).map(|part| part.trim()).filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(": ")
+    };
+    if let Some(waiting) = waiting.filter(|waiting| waiting.reason.as_deref().is_some_and(|reason| OF_THE_IMAGE.contains(&reason))) {
+        return PullState::Failing { words: words(waiting.reason.as_ref(), waiting.message.as_ref()) };
+    }
+    let started = state.is_some_and(|state| state.running.is_some() || state.terminated.is_some());
+    let after_pull = waiting.and_then(|waiting| waiting.reason.as_deref()).is_some_and(|reason| STUCK.contains(&reason));
+    match status.phase.as_deref() {
+        _ if started || after_pull => PullState::Pulled,
+        Some("Succeeded") => PullState::Pulled,
+        Some("Failed") => PullState::NotTried { why: words(status.reason.as_ref(), status.message.as_ref()) },
+        _ => PullState::Pulling,
+    }
 }
 
 /// A claim of a pod.
@@ -187,6 +244,19 @@ fn container_problem(status: &ContainerStatus) -> Option<PodProblem> {
     let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
     let reason = ended.reason.clone().unwrap_or_else(|| "Error".to_owned());
     Some(PodProblem { reason, message: last_words(Some(state)), stuck: false })
+}
+
+/// A run in a crash loop whose end Kubernetes knows by its exit code only: the images of StarRocks write no termination message.
+fn unexplained(status: &PodStatus) -> Option<ContainerRun> {
+    let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let silent = |status: &&ContainerStatus| {
+        let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref()?.reason.as_deref());
+        let ended = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let message = ended.map(|ended| ended.message.as_deref().unwrap_or_default().trim());
+        waiting == Some("CrashLoopBackOff") && message == Some("")
+    };
+    let found = containers.into_iter().find(silent)?;
+    Some(ContainerRun { container: found.name.clone(), restarts: found.restart_count })
 }
 
 fn last_words(state: Option<&ContainerState>) -> String {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::ask::{Asker, Frontend};
 use super::caches::{Caches, Place};
 use super::depth::Depth;
-use super::{frontend, group};
+use super::{configuration, frontend, group};
 use crate::api::{OperationPhase, StarRocksClusterStatus};
 use crate::model::{Cluster, Component, Observed, Silence, Timestamp};
 use crate::starrocks::{Login, StarRocks};
@@ -31,6 +31,7 @@ pub async fn observe(
     observed.objects = belongings.objects;
     observed.pods = belongings.pods;
     observed.claims = belongings.claims;
+    observed.pulls = belongings.pulls;
     if cluster.warehouse.is_some() {
         // The frontends are another resource's: asked, and never touched.
         let other = Place { namespace: cluster.namespace.clone(), name: cluster.frontends_of().to_owned() };
@@ -54,6 +55,7 @@ pub async fn observe(
         Some((pod, silence)) if running.is_empty() => group::silent(pod, &silence),
         _ => group::report(&asker, &running, &depth, now).await,
     };
+    observed.configuration = configuration::report(&asker, &running, cluster, status).await;
     observed
 }
 

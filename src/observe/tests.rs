@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::api::{Operation, OperationPhase, StarRocksCluster, StarRocksClusterStatus};
+use crate::api::{Blocked, Operation, OperationPhase, StarRocksCluster, StarRocksClusterStatus};
 use crate::model::cluster::Conventions;
+use crate::model::observed::PullState;
 use crate::model::starrocks::{FrontendRole, RoutineLoadState};
 use crate::model::{Answer, Cluster, Component, FrontendSetting, ObjectKind, Observed, Ownership, Silence, SilenceKind, Timestamp};
 use crate::starrocks::{HttpAnswer, HttpEndpoint, HttpError, Login, Rows, SqlEndpoint, SqlError, StarRocks};
@@ -320,6 +321,67 @@ fn a_pod_that_needs_a_person_is_told_from_one_that_is_starting() {
     .ok();
     let problem = project_pod(&unscheduled).and_then(|pod| pod.problem).expect("a problem");
     assert_eq!((problem.reason.as_str(), problem.stuck), ("Unschedulable", true));
+}
+
+#[test]
+fn a_run_that_ended_without_a_word_and_a_node_whose_time_is_up_are_worth_a_look_into_their_logs() {
+    let crashed = |message: &str, reason: &str| {
+        let mut pod = live_pod("c-fe-0", "fe", "", false);
+        let status =
+            pod.status.as_mut().and_then(|status| status.container_statuses.as_mut()).map(|statuses| &mut statuses[0]).expect("one");
+        status.state = serde_json::from_value(json!({ "waiting": { "reason": reason } })).ok();
+        status.last_state = serde_json::from_value(json!({ "terminated": { "exitCode": 1, "message": message } })).ok();
+        project_pod(&pod).expect("ours")
+    };
+    let seen = |pod: crate::model::Pod, code: &str| {
+        let mut observed = Observed::empty(now());
+        let blocked = Blocked { code: code.to_owned(), node: Some(pod.name.clone()), ..Blocked::default() };
+        observed.status.blocked.push(blocked);
+        observed.pods.insert(pod.name.clone(), pod);
+        logs_wanted(&observed).into_iter().map(|log| (log.run.container, log.run.restarts, log.ended)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(crashed("", "CrashLoopBackOff"), ""), [("fe".to_owned(), 2, true)]);
+    assert_eq!(seen(crashed("bad journal", "CrashLoopBackOff"), ""), [], "it has said why");
+    assert_eq!(seen(crashed("", "ImagePullBackOff"), ""), [], "there is no run");
+    let running = project_pod(&live_pod("c-fe-0", "fe", "10.0.0.1", true)).expect("ours");
+    assert_eq!(seen(running.clone(), "SR-2106"), []);
+    assert_eq!(seen(running, "SR-2211"), [("fe".to_owned(), 2, false)]);
+}
+
+#[test]
+fn a_pod_that_has_an_image_pulled_is_no_node_and_tells_how_far_it_is() {
+    let state = |status: Value| {
+        let pod: LivePod = serde_json::from_value(json!({
+            "metadata": {
+                "name": "c-pull-1", "namespace": "n", "uid": "u", "labels": crate::model::component::pull_labels("c"),
+                "ownerReferences": [{ "apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "name": "c", "uid": "cluster-uid", "controller": true }],
+            },
+            "status": status,
+        }))
+        .expect("a pod");
+        assert!(project_pod(&pod).is_none());
+        let caches = Caches::new();
+        caches.put(Watched::Pod, "", Entry::from_pod(&pod).expect("ours"));
+        let place = Place { namespace: "n".to_owned(), name: "c".to_owned() };
+        let pulls = caches.belongings(&place, "cluster-uid").pulls;
+        let of_another = caches.belongings(&place, "another").pulls;
+        assert!(pulls["c-pull-1"].is_ours && !of_another["c-pull-1"].is_ours);
+        pulls["c-pull-1"].state.clone()
+    };
+    let container = |state: Value| {
+        let other = json!({ "name": "injected", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": { "running": {} } });
+        let pull = json!({ "name": "pull", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state });
+        json!({ "phase": "Pending", "containerStatuses": [other, pull] })
+    };
+    let waiting = |reason: &str| container(json!({ "waiting": { "reason": reason, "message": "no such host" } }));
+    assert_eq!(state(json!({ "phase": "Pending" })), PullState::Pulling);
+    assert_eq!(state(waiting("ContainerCreating")), PullState::Pulling);
+    assert_eq!(state(waiting("ErrImagePull")), PullState::Failing { words: "ErrImagePull: no such host".to_owned() });
+    // Whatever keeps the container from running after the pull is not the image's fault.
+    assert_eq!(state(waiting("CreateContainerConfigError")), PullState::Pulled);
+    assert_eq!(state(container(json!({ "terminated": { "exitCode": 128, "reason": "StartError" } }))), PullState::Pulled);
+    let refused = json!({ "phase": "Failed", "reason": "OutOfpods", "message": "Node didn't have enough resource" });
+    assert_eq!(state(refused), PullState::NotTried { why: "OutOfpods: Node didn't have enough resource".to_owned() });
 }
 
 fn service(name: &str, controller: Option<&str>) -> Value {

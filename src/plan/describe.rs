@@ -20,6 +20,12 @@ pub fn describe(step: &Step) -> String {
         Step::Apply(object) => format!("apply {} {}", object.kind().name(), object.key().name),
         Step::Delete { object, .. } => format!("delete {} {}", object.kind.name(), object.name),
         Step::RestartPod { pod, reason, .. } => format!("restart {pod} {reason}"),
+        Step::PullImage(pod) => {
+            let spec = pod.spec.as_ref();
+            let image = spec.and_then(|spec| spec.containers.first()?.image.as_deref()).unwrap_or("no image");
+            format!("have {image} pulled on {}", spec.and_then(|spec| spec.node_name.as_deref()).unwrap_or("no node"))
+        }
+        Step::EndPull { pod, .. } => format!("delete {pod}, whose image is pulled or no longer needed"),
         Step::Hold | Step::LetGo { .. } => Request::of(step).map(|request| request.to_string()).unwrap_or_default(),
         Step::Record(act) => {
             let verb = match act {
@@ -36,6 +42,7 @@ pub fn describe(step: &Step) -> String {
 const fn purpose(statement: &Statement) -> &'static str {
     match statement {
         Statement::SetFrontendConfig { .. } => "set a frontend setting",
+        Statement::ConfigureFrontends { .. } | Statement::ConfigureNode { .. } => "set a key of the configuration",
         Statement::CreateImage => "ask for a metadata image",
         Statement::SetGlobal { .. } => "set a global variable",
         Statement::DropFollower { .. } | Statement::DropObserver { .. } => "take a frontend out of the group",

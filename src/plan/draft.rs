@@ -1,11 +1,11 @@
 //! The decision while it is being made: steps, waits and memory gathered in any order, sorted once at the end; never decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::record::Checklist;
 use super::view::View;
-use crate::api::{DeclinedUpgrade, DisasterRecoveryStatus, LastUpgrade, Operation};
+use crate::api::{ConfigurationStatus, DeclinedUpgrade, DisasterRecoveryStatus, LastUpgrade, Operation};
 use crate::model::{Component, Notice, Statement, Step, WaitingOn};
 
 /// How a component's StatefulSet is to look in this pass.
@@ -34,6 +34,12 @@ pub(super) struct Draft {
     pub checks: Option<Checklist>,
     pub recovery: Option<DisasterRecoveryStatus>,
     pub forms: BTreeMap<Component, Form>,
+    /// Pods that have images pulled and are still needed; `None` if nobody looked in this pass.
+    pub kept_pulls: Option<BTreeSet<String>>,
+    /// What is remembered of configuration files; `None` leaves it as it was.
+    pub configuration: Option<Vec<ConfigurationStatus>>,
+    /// When to look again for something that is not waited for.
+    pub again: Option<Duration>,
 }
 
 impl Draft {
@@ -59,6 +65,12 @@ impl Draft {
         }
     }
 
+    /// Looks again after this time at the latest, although nothing is waited for.
+    pub fn look_again_in(&mut self, duration: Duration) {
+        let duration = duration.max(Duration::from_secs(1));
+        self.again = Some(self.again.map_or(duration, |again| again.min(duration)));
+    }
+
     /// Adds an event.
     pub fn tell(&mut self, reason: &str, message: String) {
         self.notices.push(Notice { warning: false, reason: reason.to_owned(), message });
@@ -82,7 +94,8 @@ impl Draft {
             Step::Hold | Step::Record(_) => 0,
             Step::Execute { .. } => 1,
             Step::Apply(object) => 2 + object.kind() as u8,
-            Step::Delete { .. } => 10,
+            Step::PullImage(_) => 9,
+            Step::Delete { .. } | Step::EndPull { .. } => 10,
             Step::RestartPod { .. } => 11,
             Step::LetGo { object: Some(_) } => 12,
             Step::LetGo { object: None } => 13,
@@ -92,12 +105,18 @@ impl Draft {
     /// When to look again: soon for what only SQL tells, seldom for what a watch tells as well.
     pub fn look_again(&self, view: &View<'_>) -> Duration {
         const AT_REST: Duration = Duration::from_secs(300);
-        let statement = self.steps.iter().any(|step| matches!(step, Step::Execute { .. }));
-        let soonest = self.waiting.iter().map(|wait| patience(wait, view)).min();
+        const UNDER_WAY: Duration = Duration::from_secs(2);
+        // As soon as Kubernetes itself brings a changed ConfigMap to running pods.
+        const WITH_CONFIGURATION: Duration = Duration::from_secs(60);
+        // A key of the configuration that is set again and again must not keep the operator busy.
+        let is_urgent = |step: &Step| matches!(step, Step::Execute { statement, .. } if !statement.is_configuration());
+        let statement = self.steps.iter().any(is_urgent);
+        let watches = view.cluster.configuration_update.map(|_| WITH_CONFIGURATION);
+        let soonest = self.waiting.iter().map(|wait| patience(wait, view)).chain(self.again).chain(watches).min();
         match (soonest, statement) {
             (_, true) => Duration::from_secs(1),
+            (soonest, false) if self.operation.is_some() && self.waiting.is_empty() => soonest.unwrap_or(UNDER_WAY).min(UNDER_WAY),
             (Some(soonest), false) => soonest,
-            (None, false) if self.operation.is_some() => Duration::from_secs(2),
             (None, false) => AT_REST,
         }
     }
@@ -107,7 +126,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
     if let WaitingOn::WindowClosed { opens: Some(opens) } = wait {
         return opens.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
-    if let WaitingOn::RequestRefused { .. } = wait {
+    if let WaitingOn::RequestRefused { .. } | WaitingOn::ConfigurationRefused { .. } = wait {
         let due = view.observed.refusals.iter().map(|refusal| refusal.again.since(view.now())).min();
         return due.unwrap_or_default().clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
@@ -120,11 +139,13 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::JournalLag { .. } => 3,
         WaitingOn::FrontendsSilent { .. }
         | WaitingOn::NodeNotRegistered { .. }
+        | WaitingOn::ConfigurationNotInForce { .. }
         | WaitingOn::ReplicasUnhealthy { .. }
         | WaitingOn::QuorumAtRisk { .. }
         | WaitingOn::ImageNotSynced { .. }
         | WaitingOn::RoutineLoadsPaused { .. }
         | WaitingOn::Decommissioning { .. }
+        | WaitingOn::ImagesPulling { .. }
         | WaitingOn::NodeLeaving { .. }
         | WaitingOn::WarehouseLeaving { .. }
         | WaitingOn::FrontendsNotServing { .. } => 5,
@@ -134,6 +155,9 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::JobsRunning { .. }
         | WaitingOn::CheckpointOverdue { .. }
         | WaitingOn::DiskFull { .. }
+        | WaitingOn::DisruptionBudgetSpent { .. }
+        | WaitingOn::DisruptionForbidden { .. }
+        | WaitingOn::ImageNotPullable { .. }
         | WaitingOn::ClusterAbsent { .. }
         | WaitingOn::ClusterUnusable { .. }
         | WaitingOn::CredentialsRefused { .. } => 15,
@@ -141,6 +165,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::PodNotReady { .. }
         | WaitingOn::PodTerminating { .. }
         | WaitingOn::PodFailing { .. }
+        | WaitingOn::ConfigurationDeferred { .. }
         | WaitingOn::NodeStalled { .. } => 30,
         WaitingOn::ConsentNeeded { .. }
         | WaitingOn::Paused
@@ -154,6 +179,8 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::VersionsApart { .. }
         | WaitingOn::ChannelHeld { .. }
         | WaitingOn::ConfigurationIncompatible { .. }
+        | WaitingOn::ConfigurationRefused { .. }
+        | WaitingOn::ConfigurationShownOtherwise { .. }
         | WaitingOn::ScaleInRefused { .. }
         | WaitingOn::SecondClusterRisk { .. }
         | WaitingOn::StaleVolume { .. }

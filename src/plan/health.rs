@@ -54,9 +54,21 @@ pub(super) fn of_node(view: &View<'_>, component: Component, name: &str) -> Opti
     })?;
     // A pod that cannot start says more than "overdue"; a group that nobody can ask says nothing about this node.
     if lacking.pod().is_none() || matches!(lacking, WaitingOn::PodFailing { .. }) {
-        return Some(lacking);
+        return Some(in_its_words(view, lacking));
     }
     Some(overdue(view, component, name, Some(pod)).unwrap_or(lacking))
+}
+
+/// A pod that fails, with what its log says beside what Kubernetes says.
+fn in_its_words(view: &View<'_>, wait: WaitingOn) -> WaitingOn {
+    match wait {
+        WaitingOn::PodFailing { pod, reason, detail } => {
+            let line = view.observed.last_words.get(&pod).map(|line| format!("its log says: {line}"));
+            let detail = [Some(detail).filter(|detail| !detail.is_empty()), line].into_iter().flatten().collect::<Vec<_>>().join("; ");
+            WaitingOn::PodFailing { pod, reason, detail }
+        }
+        other => other,
+    }
 }
 
 /// What a pod lacks by Kubernetes' account.
@@ -193,6 +205,7 @@ fn overdue(view: &View<'_>, component: Component, name: &str, pod: Option<&Pod>)
         pod: name.to_owned(),
         seconds: budget.as_secs(),
         budget_seconds: budget.as_secs(),
+        log: view.observed.last_words.get(name).cloned(),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod adoption;
 mod check;
+mod configuration;
 mod describe;
 mod draft;
 mod health;
@@ -74,7 +75,9 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
         Route::Unsure(wait) => wait_for_answers(&view, wait, &frontier, &mut draft),
     };
     scale::run(&view, progress.to_do, draft.operation.as_ref().is_some_and(is_versioned), &mut draft);
+    configuration::run(&view, matches!(route, Route::Settled), &mut draft);
     objects::run(&view, &mut draft);
+    upgrade::pulls::clear(&view, &mut draft);
     decide(&view, &frontier, draft)
 }
 
@@ -156,10 +159,12 @@ fn awaits_window(view: &View<'_>) -> Option<WaitingOn> {
     });
     let broken = view.fleets().flat_map(|fleet| fleet.pods.values()).any(|pod| health::is_broken(pod));
     let differs = |fleet: &view::Fleet<'_>| {
-        let workload = fleet.workload?;
-        Some(objects::template_differs(view, fleet, workload, &workload.image.to_string()))
+        let (workload, image) = (fleet.workload?, fleet.workload?.image.to_string());
+        let differs = objects::template_differs(view, fleet, workload, &image);
+        Some(differs && (is_authorised(view) || objects::held(view, fleet, workload, &image).is_none()))
     };
-    let pending = is_authorised(view) && view.fleets().any(|fleet| fleet.outdated().next().is_some() || differs(fleet) == Some(true));
+    let outdated = |fleet: &view::Fleet<'_>| is_authorised(view) && fleet.outdated().next().is_some();
+    let pending = view.fleets().any(|fleet| outdated(fleet) || differs(fleet) == Some(true));
     (!begun && !broken && pending).then_some(wait)
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::draft::{Draft, Form};
 use super::view::{Fleet, View};
 use crate::build::{self, Strategy};
-use crate::model::component::APPLIED_ANNOTATION;
+use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION};
 use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Request, Step, WaitingOn, Workload};
 use crate::release::{Image, Version};
 
@@ -38,12 +38,33 @@ pub(super) fn template_differs(view: &View<'_>, fleet: &Fleet<'_>, workload: &Wo
     build::template_differs(&desired, live).is_some()
 }
 
+/// What to wait for when the template in this image differs and nobody asked for it; `None` if a user agreed to just this template.
+pub(super) fn held(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> Option<WaitingOn> {
+    let live = fleet.live?;
+    let desired = wanted_over(view, live, workload, image);
+    let accept = desired.metadata.annotations.as_ref()?.get(APPLIED_TEMPLATE_ANNOTATION)?.clone();
+    let differences = desired.spec.as_ref().map(|spec| build::template_differences(&spec.template, live)).unwrap_or_default();
+    held_for(view, workload.component, &differences, accept)
+}
+
+fn held_for(view: &View<'_>, component: Component, differences: &[build::Difference], accept: String) -> Option<WaitingOn> {
+    /// Paths that are told; `adopt --dry-run` tells all of them with their values.
+    const TOLD: usize = 6;
+    if differences.is_empty() || view.cluster.accepted_templates.contains(&accept) {
+        return None;
+    }
+    let mut fields: Vec<String> = differences.iter().take(TOLD).map(|difference| difference.path.clone()).collect();
+    if differences.len() > TOLD {
+        fields.push(format!("and {} more", differences.len() - TOLD));
+    }
+    Some(WaitingOn::TemplateHeld { component, fields, accept })
+}
+
 /// Whether the live template is one that somebody else changed after this operator applied the wanted one.
 pub(super) fn was_drifted(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> bool {
     let Some(live) = fleet.live else { return false };
     let desired = wanted_over(view, live, workload, image);
-    let wanted =
-        desired.metadata.annotations.as_ref().and_then(|annotations| annotations.get(crate::model::component::APPLIED_TEMPLATE_ANNOTATION));
+    let wanted = desired.metadata.annotations.as_ref().and_then(|annotations| annotations.get(APPLIED_TEMPLATE_ANNOTATION));
     wanted.is_some_and(|wanted| live.applied_template_hash() == Some(wanted.as_str()))
 }
 
@@ -64,14 +85,16 @@ pub(super) fn wanted_over(view: &View<'_>, live: &LiveObject, workload: &Workloa
 
 /// The Deployment as it can be applied over the live one. What the former operator made, and would be made differently, is held as it is until
 /// the resource changes: its generation is noted on the object, so that an operator that dies right then forgets nothing.
-pub(super) fn deployment_over(view: &View<'_>, desired: Deployment) -> (Deployment, bool) {
+pub(super) fn deployment_over(view: &View<'_>, desired: Deployment) -> (Deployment, Option<WaitingOn>) {
     let live = view.observed.object(ObjectKind::Deployment, desired.metadata.name.as_deref().unwrap_or_default());
-    let Some(live) = live.filter(|live| !is_someone_elses(view, live)) else { return (desired, false) };
+    let Some(live) = live.filter(|live| !is_someone_elses(view, live)) else { return (desired, None) };
+    let accept = desired.metadata.annotations.as_ref().and_then(|annotations| annotations.get(APPLIED_ANNOTATION)).cloned();
     let desired = build::deployment_as_named(desired, live);
     let generation = view.cluster.generation;
     let new = live.is_to_be_taken_over() || build::held_at(live) == Some(generation);
-    let differs = || desired.spec.as_ref().is_some_and(|spec| !build::template_differences(&spec.template, live).is_empty());
-    if new && differs() { (build::held_deployment(desired, live, generation), true) } else { (desired, false) }
+    let differences = || desired.spec.as_ref().map(|spec| build::template_differences(&spec.template, live)).unwrap_or_default();
+    let held = accept.filter(|_| new).and_then(|accept| held_for(view, Component::FrontendProxy, &differences(), accept));
+    if held.is_some() { (build::held_deployment(desired, live, generation), held) } else { (desired, None) }
 }
 
 /// Whether a frontend's metadata lives and dies with its pod.
@@ -92,9 +115,7 @@ pub(super) fn metadata_is_ephemeral(fleet: &Fleet<'_>) -> bool {
 fn shaped(view: &View<'_>, object: &Object, component: Option<Component>, draft: &mut Draft) -> Option<Object> {
     if let Object::Deployment(deployment) = object {
         let (deployment, held) = deployment_over(view, deployment.as_ref().clone());
-        if held {
-            draft.wait(WaitingOn::TemplateHeld { component: Component::FrontendProxy });
-        }
+        draft.wait_all(held);
         return Some(Object::Deployment(Box::new(deployment)));
     }
     let Object::StatefulSet(at_rest) = object else { return Some(object.clone()) };

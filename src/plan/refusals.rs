@@ -1,9 +1,9 @@
-//! Requests that Kubernetes refused before: told with the way out, left out until they are due again, and with them what rests on them.
+//! Requests that Kubernetes or StarRocks refused before: told with the way out, left out until they are due again, and with them what rests on them.
 
 use super::draft::Draft;
 use super::view::View;
 use crate::model::component::COMPONENT_LABEL;
-use crate::model::{Component, Object, Refusal, Step, WaitingOn};
+use crate::model::{Component, Object, Refusal, Request, Step, WaitingOn};
 
 /// Takes account of former refusals. The steps are in the order in which they would be taken.
 pub(super) fn heed(view: &View<'_>, draft: &mut Draft) {
@@ -23,6 +23,13 @@ pub(super) fn heed(view: &View<'_>, draft: &mut Draft) {
 
 fn tell(view: &View<'_>, refusal: &Refusal, step: &Step, draft: &mut Draft) {
     let words = refusal.words.trim_end_matches('.').to_owned();
+    if let Request::Configure(statement) = &refusal.request {
+        // The node's lack is told by this one.
+        let wait = WaitingOn::ConfigurationRefused { statement: statement.clone(), words };
+        draft.waiting.retain(|other| !matches!(other, WaitingOn::ConfigurationNotInForce { keys, .. } if !keys.is_empty()));
+        draft.warn(wait.name(), format!("{wait} ({})", wait.code()));
+        return draft.wait(wait);
+    }
     let wait = WaitingOn::RequestRefused { request: refusal.request.to_string(), words, way_out: way_out(view, refusal, step) };
     draft.warn(wait.name(), format!("{wait} ({})", wait.code()));
     draft.wait(wait);

@@ -48,7 +48,7 @@ struct Stand<'v, 'a> {
     image: String,
     differs: bool,
     /// The template differs and nobody asked for it.
-    held: bool,
+    held: Option<WaitingOn>,
     outdated: bool,
     absent: bool,
     settled: bool,
@@ -63,9 +63,7 @@ pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, dra
         let form = form(course, stand, turn == Some(index), frontier, view.is_paused());
         draft.forms.insert(stand.fleet.component, form);
     }
-    for stand in stands.iter().filter(|stand| stand.held) {
-        draft.wait(WaitingOn::TemplateHeld { component: stand.fleet.component });
-    }
+    draft.wait_all(stands.iter().filter_map(|stand| stand.held.clone()));
     let to_do = stands.iter().any(|stand| stand.differs || stand.outdated);
     let Some(at) = turn.and_then(|index| stands.get(index)) else {
         return Progress { turn: None, to_do, rolls: false, phase: None };
@@ -105,9 +103,10 @@ fn stand<'v, 'a>(view: &'v View<'a>, course: &Course<'_>, component: Component) 
     };
     let absent = fleet.live.is_none();
     let differs = !absent && objects::template_differs(view, fleet, workload, &image);
-    let held = differs && !course.authorised && !objects::was_drifted(view, fleet, workload, &image);
+    let unasked = differs && !course.authorised && !objects::was_drifted(view, fleet, workload, &image);
+    let held = unasked.then(|| objects::held(view, fleet, workload, &image)).flatten();
     Some(Stand {
-        differs: differs && !held,
+        differs: differs && held.is_none(),
         held,
         absent,
         outdated: fleet.outdated().next().is_some(),
@@ -131,7 +130,7 @@ fn form(course: &Course<'_>, stand: &Stand<'_, '_>, mine: bool, frontier: &Front
         return Form { image: Some(stand.image.clone()), on_delete: false, replicas: stand.workload.replicas };
     };
     let takes = !stand.differs || course.may_begin && mine || course.rescue && may_take_out_of_turn(course, stand, frontier);
-    if stand.held || !takes || paused && stand.differs {
+    if stand.held.is_some() || !takes || paused && stand.differs {
         let on_delete = stand.outdated || stand.fleet.is_on_delete() && !stand.settled;
         return Form { image: None, on_delete, replicas };
     }

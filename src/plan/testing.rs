@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use crate::api::{OperationPhase, StarRocksClusterStatus};
 use crate::model::component::{ordinal, pod_of_host};
-use crate::model::observed::{Claim, PodProblem};
+use crate::model::configuration::{ShownKey, awaited};
+use crate::model::observed::{Claim, DisruptionBudget, ImagePull, PodProblem, PullState};
 use crate::model::starrocks::{
     Availability, BackendRow, FrontendReport, FrontendRole, FrontendRow, GroupReport, ReplicaTrouble, RoutineLoad, RoutineLoadState,
     TabletStatistic,
 };
 use crate::model::{
-    Answer, Cluster, Component, Decision, FrontendSetting, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, Record, RecordAct,
-    Silence, SilenceKind, Statement, Step, Timestamp,
+    Answer, Cluster, Component, ConfigurationReport, ConfigurationUpdate, Decision, FrontendSetting, LiveObject, Object, ObjectKind,
+    Observed, Ownership, Pod, Record, RecordAct, Silence, SilenceKind, Statement, Step, Timestamp,
 };
 use crate::release::{Catalog, Image, Line, parse_version};
 use crate::validate::{References, validate};
@@ -39,6 +40,8 @@ pub struct World {
     /// What is known of releases.
     pub releases: Arc<Catalog>,
     pub generation: i64,
+    /// The annotation with which the user agrees to held pod templates.
+    pub accepted: String,
     pub now: Timestamp,
     pub status: StarRocksClusterStatus,
     pub objects: BTreeMap<ObjectKind, BTreeMap<String, LiveObject>>,
@@ -63,8 +66,22 @@ pub struct World {
     pub journal_since_image: u64,
     /// Ended schema changes that the frontends remember; they forget one each time that they look, once told to.
     pub schema_changes: u64,
+    /// PodDisruptionBudgets of the namespace.
+    pub budgets: Vec<DisruptionBudget>,
+    /// Pods that have images pulled.
+    pub pulls: BTreeMap<String, ImagePull>,
+    /// What becomes of an image that a pod has pulled from now on.
+    pub registry: PullState,
+    /// What the logs of broken nodes say.
+    pub last_words: BTreeMap<String, String>,
     /// StarRocksUpgrades; `None` where nobody has installed that kind.
     pub records: Option<Vec<Record>>,
+    /// Content of the ConfigMaps `conf-fe` and `conf-be`, by key of the file.
+    pub files: BTreeMap<String, String>,
+    /// Keys that processes hold in memory, by pod; what is in none of them has the value 0.
+    pub running: BTreeMap<String, BTreeMap<String, String>>,
+    /// Nodes take a key of the configuration and show another value.
+    pub stubborn: bool,
     processes: BTreeMap<String, Process>,
     image_due: Option<(Timestamp, u64)>,
     leaving: BTreeMap<String, Timestamp>,
@@ -94,6 +111,7 @@ impl World {
             spec,
             releases: Catalog::embedded(),
             generation: 1,
+            accepted: String::new(),
             now: DAWN,
             status: StarRocksClusterStatus::default(),
             objects: BTreeMap::new(),
@@ -110,8 +128,15 @@ impl World {
             routine_loads: BTreeMap::new(),
             broken_loads: BTreeSet::new(),
             journal_since_image: 3,
+            budgets: Vec::new(),
+            pulls: BTreeMap::new(),
+            registry: PullState::Pulled,
+            last_words: BTreeMap::new(),
             schema_changes: 0,
             records: Some(Vec::new()),
+            files: BTreeMap::new(),
+            running: BTreeMap::new(),
+            stubborn: false,
             processes: BTreeMap::new(),
             image_due: None,
             leaving: BTreeMap::new(),
@@ -146,9 +171,12 @@ impl World {
 
     pub fn cluster(&self) -> Cluster {
         let resource = json!({"apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "spec": self.spec,
-            "metadata": {"name": "kube", "namespace": "ns", "uid": "cluster-uid", "generation": self.generation}});
+            "metadata": {"name": "kube", "namespace": "ns", "uid": "cluster-uid", "generation": self.generation,
+                "annotations": {"starrocks.com/accept-template": self.accepted}}});
         let resource = serde_json::from_value(resource).expect("the resource parses");
-        let references = References { releases: Arc::clone(&self.releases), status: self.status.clone(), ..References::default() };
+        let of = |file: &String, text: &String| (format!("conf-{}", &file[..2]), Some(BTreeMap::from([(file.clone(), text.clone())])));
+        let config_maps = self.files.iter().map(|(file, text)| of(file, text)).collect();
+        let references = References { releases: Arc::clone(&self.releases), status: self.status.clone(), config_maps };
         validate(&resource, &references, &crate::model::cluster::Conventions::default()).expect("the resource is valid")
     }
 
@@ -225,11 +253,44 @@ impl World {
         observed.pods.clone_from(&self.pods);
         observed.claims.clone_from(&self.claims);
         observed.records.clone_from(&self.records);
+        observed.budgets = Answer::Known(self.budgets.clone());
+        observed.pulls.clone_from(&self.pulls);
+        observed.last_words.clone_from(&self.last_words);
         for pod in self.pods.values().filter(|pod| pod.component == Component::Frontend && pod.running) {
             observed.frontends.insert(pod.name.clone(), self.report(pod));
         }
         observed.group = self.group();
+        observed.configuration = self.configuration();
         observed
+    }
+
+    /// Keys that begin with `fixed` cannot be changed, those with `JAVA` are not shown.
+    fn configuration(&self) -> ConfigurationReport {
+        let cluster = self.cluster();
+        let awaits = |component: Component| {
+            let live = cluster.configuration_update == Some(ConfigurationUpdate::Live) && !self.mute;
+            if live { awaited(&self.status, component) } else { BTreeSet::new() }
+        };
+        let show = |pod: &str, keys: &BTreeSet<String>, default: Option<&str>| -> BTreeMap<String, ShownKey> {
+            let running = self.running.get(pod);
+            let value = |key: &String| running.and_then(|running| running.get(key)).cloned().unwrap_or_else(|| "0".to_owned());
+            let shown =
+                |key: &String| ShownKey { value: value(key), mutable: !key.starts_with("fixed"), default: default.map(str::to_owned) };
+            keys.iter().filter(|key| !key.starts_with("JAVA")).map(|key| (key.clone(), shown(key))).collect()
+        };
+        let keys = awaits(Component::Frontend);
+        let frontends = self.pods.values().filter(|pod| pod.component == Component::Frontend && pod.running && !keys.is_empty());
+        let report = |pod: &Pod| (pod.name.clone(), Answer::Known(show(&pod.name, &keys, None)));
+        let frontends = frontends.map(report).collect();
+        let keys = awaits(Component::Backend);
+        let rows = self.node_rows.iter().filter(|(_, row)| row.alive);
+        let nodes = rows.map(|((_, pod), row)| (row.id, show(pod, &keys, Some("0")))).collect();
+        ConfigurationReport { frontends, nodes: if keys.is_empty() { Answer::NotAsked } else { Answer::Known(nodes) } }
+    }
+
+    /// What a process reads when it starts.
+    fn file_of(&self, component: Component) -> BTreeMap<String, String> {
+        self.cluster().workload(component).map(|workload| workload.config.clone()).unwrap_or_default()
     }
 
     fn silence<T>() -> Answer<T> {
@@ -316,6 +377,16 @@ impl World {
                 self.kill(pod);
             }
             Step::Execute { statement, .. } => self.execute(statement),
+            Step::PullImage(pod) => {
+                let name = pod.metadata.name.clone().unwrap_or_default();
+                let state = self.registry.clone();
+                let (uid, owner) = (self.uid(), "cluster-uid".to_owned());
+                self.pulls.insert(name, ImagePull { uid, owner, is_ours: true, deleting: false, state });
+            }
+            Step::EndPull { pod, uid } => {
+                let ended = self.pulls.remove(pod);
+                assert_eq!(ended.map(|pull| pull.uid).as_ref(), Some(uid), "the precondition of a deletion holds");
+            }
             Step::Hold | Step::LetGo { .. } => {}
             Step::Record(act) => self.record(act),
         }
@@ -354,6 +425,7 @@ impl World {
     pub fn kill(&mut self, pod: &str) {
         self.pods.remove(pod);
         self.processes.remove(pod);
+        self.running.remove(pod);
         if pod.starts_with("kube-be") {
             for state in self.routine_loads.values_mut().filter(|state| **state == RoutineLoadState::Active) {
                 *state = RoutineLoadState::Paused;
@@ -374,11 +446,25 @@ impl World {
     fn execute(&mut self, statement: &Statement) {
         match statement {
             Statement::SetFrontendConfig { setting, value } => {
+                for keys in self.running.values_mut() {
+                    if let Some(present) = keys.get_mut(setting.key()) {
+                        present.clone_from(value);
+                    }
+                }
                 for process in self.processes.values_mut().filter(|process| process.serving) {
                     if let Some(present) = process.settings.get_mut(setting.key()) {
                         present.clone_from(value);
                     }
                 }
+            }
+            Statement::ConfigureFrontends { key, value } => {
+                let frontends = self.running.iter_mut().filter(|(pod, _)| pod.starts_with("kube-fe"));
+                frontends.filter(|_| !self.stubborn).for_each(|(_, keys)| drop(keys.insert(key.clone(), value.clone())));
+            }
+            Statement::ConfigureNode { id, key, value } => {
+                let pod = self.node_rows.iter().find(|(_, row)| row.id == *id).map(|((_, pod), _)| pod.clone());
+                let keys = pod.and_then(|pod| self.running.get_mut(&pod)).filter(|_| !self.stubborn);
+                drop(keys.and_then(|keys| keys.insert(key.clone(), value.clone())));
             }
             Statement::CreateImage => self.image_due = Some((self.now + Duration::from_secs(90), self.journal + 1)),
             Statement::SetGlobal { .. } | Statement::DropWarehouse { .. } => {}
@@ -481,7 +567,7 @@ impl World {
             revision: set.text("/status/updateRevision").to_owned(),
             image,
             ip: None,
-            node: None,
+            node: ordinal(name).map(|ordinal| format!("node-{ordinal}")),
             created: self.now,
             started: None,
             ready: false,
@@ -490,6 +576,7 @@ impl World {
             restarts: 0,
             problem,
             failed: false,
+            unexplained: None,
         }
     }
 
@@ -511,6 +598,9 @@ impl World {
         }
         let ready: Vec<Pod> = self.pods.values().filter(|pod| pod.ready).cloned().collect();
         for pod in &ready {
+            if !self.running.contains_key(&pod.name) {
+                self.running.insert(pod.name.clone(), self.file_of(pod.component));
+            }
             if pod.component == Component::Frontend && !self.processes.get(&pod.name).is_some_and(|process| process.serving) {
                 self.processes.insert(pod.name.clone(), Process { settings: settings(pod), serving: true });
             }
@@ -568,7 +658,7 @@ impl World {
             return;
         }
         let row = BackendRow {
-            id: 10_000,
+            id: 10_000 + u64::from(pod.ordinal.unwrap_or(0)) + if pod.component == Component::ComputeNode { 100 } else { 0 },
             host,
             heartbeat_port: 9050,
             alive: true,

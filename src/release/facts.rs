@@ -157,7 +157,7 @@ pub enum MachineCheck {
     },
     /// The configuration of a component no longer uses an old key.
     ConfigKeyRenamed {
-        /// Whose configuration.
+        /// Whose configuration; that of backends is read by compute nodes as well.
         component: Component,
         /// The key that must be gone; `*` at the end stands for any rest.
         old: String,
@@ -166,7 +166,7 @@ pub enum MachineCheck {
     },
     /// The configuration of a component no longer uses a key.
     ConfigKeyRemoved {
-        /// Whose configuration.
+        /// Whose configuration; that of backends is read by compute nodes as well.
         component: Component,
         /// The key that must be gone; `*` at the end stands for any rest.
         key: String,

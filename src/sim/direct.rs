@@ -14,8 +14,8 @@ use super::world::World;
 use crate::api::{StarRocksCluster, StarRocksClusterStatus};
 use crate::model::cluster::{Conventions, LoginSource, ValueSource};
 use crate::model::component::FIELD_MANAGER;
-use crate::model::{Cluster, Decision, Observed, Silence, Step};
-use crate::observe::{Caches, Entry, Place, Revision, Watched, observe};
+use crate::model::{Answer, Cluster, Decision, Observed, Silence, Step};
+use crate::observe::{Caches, Entry, Log, Place, Revision, Watched, hop_is_near, logs_wanted, observe, project_budget, reason_in};
 use crate::plan::{Violation, check, plan};
 use crate::starrocks::{Login, SqlEndpoint, StarRocks};
 use crate::validate::{References, validate, wanted_references};
@@ -70,7 +70,15 @@ impl Direct {
         let login: Result<Login, Silence> = Ok(self.login(&cluster.namespace, &cluster.login));
         let status = resource.status.clone().unwrap_or_default();
         let now = self.world().now();
-        let observed = observe(&cluster, &self.caches, &self.voice, &login, &status, now).await;
+        let mut observed = observe(&cluster, &self.caches, &self.voice, &login, &status, now).await;
+        if hop_is_near(&cluster, &observed) {
+            let world = self.world();
+            let budgets = world.store.list("PodDisruptionBudget", Some(namespace)).into_iter();
+            let known: Result<Vec<_>, _> =
+                budgets.map(|budget| serde_json::from_value(budget.clone()).map(|budget| project_budget(&budget))).collect();
+            observed.budgets = Answer::Known(known?);
+        }
+        observed.last_words = self.last_words(&cluster.namespace, &observed);
         let decision = plan(&cluster, &observed);
         let violations = check(&cluster, &observed, &decision);
         let mut pass = Pass { observed, decision, violations, status_written: false, executed: 0 };
@@ -78,6 +86,14 @@ impl Direct {
             self.execute(&cluster, &mut pass, steps.unwrap_or(usize::MAX)).await?;
         }
         Ok(pass)
+    }
+
+    /// What the logs of broken nodes say.
+    fn last_words(&self, namespace: &str, observed: &Observed) -> BTreeMap<String, String> {
+        let world = self.world();
+        let told = |log: &Log| world.plane.log(&world.starrocks, (namespace, &log.pod), &log.run.container, log.ended);
+        let line = |log: Log| Some((log.pod.clone(), reason_in(&told(&log)?)?));
+        logs_wanted(observed).into_iter().filter_map(line).collect()
     }
 
     /// Lets the caches see what the store has seen since the last pass, as watches of a synced operator would.
@@ -179,6 +195,17 @@ impl Direct {
             }
             Step::Delete { object, uid } => self.delete(object.kind.name(), &cluster.namespace, &object.name, uid)?,
             Step::RestartPod { pod, uid, .. } => self.delete("Pod", &cluster.namespace, pod, uid)?,
+            Step::PullImage(pod) => {
+                let mut pod = serde_json::to_value(pod)?;
+                (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
+                let mut world = self.world();
+                match world.store.create(pod, FIELD_MANAGER) {
+                    Err(error) if error.code != 409 => return Err(refused(error)),
+                    Ok(_) | Err(_) => {}
+                }
+                world.settle();
+            }
+            Step::EndPull { pod, uid } => self.delete("Pod", &cluster.namespace, pod, uid)?,
             // The model level plays clusters only; warehouses are played on the wire.
             Step::Hold | Step::LetGo { .. } => {}
             // Without that kind, as where nobody has installed it: nothing may depend on it.

@@ -68,7 +68,7 @@ pub enum ContainerState {
     Exited {
         /// Exit code, 128 + n for signal n.
         code: i32,
-        /// Last words, as a kubelet would show in `lastState.terminated.message`.
+        /// Last words, as they stand at the end of its log.
         message: String,
     },
 }
@@ -109,6 +109,8 @@ pub trait ContainerRuntime {
     fn execute(&mut self, id: &ContainerId, command: &[String], now: Timestamp) -> Duration;
     /// Present state; `None` for a container that was never started or was removed.
     fn state(&self, id: &ContainerId) -> Option<ContainerState>;
+    /// What a running program has written to its log since it started, beside the line with which every one begins; each line ended.
+    fn log(&self, id: &ContainerId) -> String;
     /// Grows whenever a process starts, opens or closes its ports, ends or is forgotten: who knows the number has seen it all.
     fn generation(&self) -> u64;
     /// HTTP GET on the container's pod, as a probe sends it.

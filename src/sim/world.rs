@@ -200,4 +200,8 @@ impl Backend for World {
         self.settle();
         self.changed.notify_one();
     }
+
+    fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Option<String> {
+        self.plane.log(&self.starrocks, (namespace, pod), container, previous)
+    }
 }

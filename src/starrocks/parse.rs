@@ -1,10 +1,11 @@
 //! Readers of each answer: result sets and HTTP bodies in, `model::starrocks` types out, for every release from 2.5 to 4.1; never panics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{HttpAnswer, Row, RowError, Rows, Zone};
+use crate::model::configuration::ShownKey;
 use crate::model::starrocks::{Availability, BackendRow, FrontendRole, FrontendRow, RoutineLoad, RoutineLoadState, TabletStatistic};
 use crate::model::{FrontendSetting, Timestamp};
 
@@ -120,6 +121,48 @@ pub fn setting(rows: &Rows, setting: FrontendSetting) -> Result<Option<String>, 
     // LIKE also finds aliases and treats `_` as any character, so the key is compared.
     let found = rows.iter().find(|row| FrontendSetting::from_key(row.words(&["Key"])) == Some(setting));
     Ok(found.map(|row| row.words(&["Value"]).to_owned()))
+}
+
+/// Reads ADMIN SHOW FRONTEND CONFIG for keys under any of their names. Keys that the frontend does not have are left out.
+///
+/// # Errors
+/// When the columns are not there.
+pub fn frontend_configuration(rows: &Rows, keys: &BTreeSet<String>) -> Result<BTreeMap<String, ShownKey>, RowError> {
+    for column in ["Key", "Value", "IsMutable"] {
+        rows.require(&[column])?;
+    }
+    let shown = |row: &Row<'_>| ShownKey { value: row.words(&["Value"]).to_owned(), mutable: row.is(&["IsMutable"]), default: None };
+    let named = rows.iter().flat_map(|row| {
+        let aliases = row.words(&["AliasNames"]).trim_matches(['[', ']']).split(',').map(str::trim);
+        std::iter::once(row.words(&["Key"]))
+            .chain(aliases)
+            .filter(|name| keys.contains(*name))
+            .map(str::to_owned)
+            .map(move |name| (name, row))
+            .collect::<Vec<_>>()
+    });
+    Ok(named.map(|(name, row)| (name, shown(&row))).collect())
+}
+
+/// Reads information_schema.be_configs, by node. A release without the column MUTABLE does not say that a key can be changed, so none can.
+///
+/// # Errors
+/// When the columns are not there.
+pub fn node_configuration(rows: &Rows) -> Result<BTreeMap<u64, BTreeMap<String, ShownKey>>, RowError> {
+    for column in ["BE_ID", "NAME", "VALUE"] {
+        rows.require(&[column])?;
+    }
+    let mut nodes: BTreeMap<u64, BTreeMap<String, ShownKey>> = BTreeMap::new();
+    for row in rows.iter() {
+        let id = row.number(&["BE_ID"]).ok_or_else(|| RowError::BadCell { column: "BE_ID", text: row.words(&["BE_ID"]).to_owned() })?;
+        let shown = ShownKey {
+            value: row.words(&["VALUE"]).to_owned(),
+            mutable: row.is(&["MUTABLE"]),
+            default: row.text(&["DEFAULT"]).map(str::to_owned),
+        };
+        nodes.entry(id).or_default().insert(row.words(&["NAME"]).to_owned(), shown);
+    }
+    Ok(nodes)
 }
 
 /// Reads ADMIN SHOW REPLICA STATUS: how many replicas are not OK.

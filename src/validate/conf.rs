@@ -38,6 +38,17 @@ pub(super) fn source(component: Component, root: &str, spec: &ComponentSpec) -> 
     }
 }
 
+/// Whether the file in a running pod follows its ConfigMap. Kubernetes refreshes mounted volumes within a minute or so, but not single keys that are
+/// mounted with `subPath`.
+pub(super) fn follows(component: Component, root: &str, spec: &ComponentSpec) -> bool {
+    let info = spec.load.config_map_info.as_ref();
+    if info.is_some_and(|info| given(&info.config_map_name).is_some() && given(&info.resolve_key).is_some()) {
+        return true;
+    }
+    let path = format!("{}/conf/{}", component.home(root), component.conf_file());
+    !spec.config_maps.iter().any(|mount| given(&mount.mount_path) == Some(path.as_str()) && given(&mount.sub_path).is_some())
+}
+
 /// Reads a configuration file. No text is refused: StarRocks skips what it does not understand.
 ///
 /// An FE loads the file with `java.util.Properties` (`common/ConfigBase.java`), BE and CN with a line reader of their own
@@ -201,6 +212,7 @@ mod tests {
         };
         let from = |name: &str, key: &str| ConfSource::ConfigMap { name: name.into(), key: key.into() };
         assert_eq!(source(Component::Backend, "/opt/starrocks", &spec), from("file", "be.conf"));
+        assert!(!follows(Component::Backend, "/opt/starrocks", &spec), "a key that is mounted alone stays as it was");
         spec.config_maps.remove(1);
         assert_eq!(source(Component::Backend, "/opt/starrocks", &spec), from("directory", "be.conf"));
         assert_eq!(source(Component::Backend, "/elsewhere", &spec), ConfSource::Image);
@@ -209,5 +221,6 @@ mod tests {
         assert_eq!(source(Component::Backend, "/opt/starrocks", &spec), ConfSource::Half);
         spec.load = LoadSpec { config_map_info: info("c", "k"), ..LoadSpec::default() };
         assert_eq!(source(Component::Backend, "/opt/starrocks", &spec), from("c", "k"));
+        assert!(follows(Component::Backend, "/opt/starrocks", &spec));
     }
 }

@@ -28,12 +28,17 @@ pub use fault::{FieldFault, Rule};
 pub use references::{Mounted, References, mounted_references, wanted_references};
 pub use warehouse::{leaving_warehouse, warehouse, warehouse_faults, warehouse_references};
 
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use fault::Findings;
 use section::{Section, Surroundings};
 
-use crate::api::{BeSpec, CnSpec, FeProxySpec, FeSpec, StarRocksCluster, StarRocksClusterSpec};
+use crate::api::{BeSpec, CnSpec, FeProxySpec, FeSpec, StarRocksCluster, StarRocksClusterSpec, StarRocksClusterStatus};
 use crate::model::Component;
 use crate::model::cluster::{Cluster, Conventions, Ports, Proxy, RunMode, Workload, given};
+use crate::model::component::ACCEPT_ANNOTATION;
 
 /// Proves a resource, or says everything that is wrong with it.
 ///
@@ -44,6 +49,7 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         version,
         channel,
         upgrade_policy,
+        configuration_update,
         credentials,
         service_account,
         star_rocks_fe_spec,
@@ -84,6 +90,8 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         );
     }
     let policy = policy::policy(upgrade_policy.as_ref(), &mut findings);
+    let configuration_update = policy::configuration_update(configuration_update.as_ref(), &mut findings);
+    let marked = |workload: Workload| restarted_for(workload, &references.status);
     let login = policy::login(credentials.as_ref(), frontend.iter().chain(&backend).chain(&compute_node), &mut findings);
     let disaster_recovery =
         frontend.as_ref().and_then(|frontend| policy::recovery(disaster_recovery.as_ref(), run_mode, frontend, &mut findings));
@@ -97,20 +105,35 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         releases: std::sync::Arc::clone(&references.releases),
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
+        accepted_templates: accepted_templates(&resource.metadata),
         run_mode,
         version,
         following,
-        frontend,
-        backend,
-        compute_node,
+        frontend: marked(frontend),
+        backend: backend.map(marked),
+        compute_node: compute_node.map(marked),
         proxy,
         policy,
+        configuration_update,
         login,
         disaster_recovery,
         wait_for_full_rollout: wait_for_full_rollout.unwrap_or(false),
         conventions: conventions.clone(),
         advice,
     })
+}
+
+/// The hashes of pod templates that the annotation of a resource names.
+fn accepted_templates(metadata: &ObjectMeta) -> BTreeSet<String> {
+    let text = metadata.annotations.as_ref().and_then(|annotations| annotations.get(ACCEPT_ANNOTATION));
+    let hashes = text.into_iter().flat_map(|text| text.split(',')).map(str::trim).filter(|hash| !hash.is_empty());
+    hashes.map(str::to_owned).collect()
+}
+
+/// The workload with the restart for its configuration that is on record, whatever is asked for now: without it its pods would be made anew.
+fn restarted_for(workload: Workload, status: &StarRocksClusterStatus) -> Workload {
+    let entry = status.configuration.iter().find(|entry| entry.component == workload.component.label());
+    Workload { restarted_for: entry.and_then(|entry| entry.restarted_for.clone()), ..workload }
 }
 
 const FRONTEND: &str = "spec.starRocksFeSpec";

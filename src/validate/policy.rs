@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use super::fault::{Findings, Rule};
 use crate::api::{self, Approval, Consent, Credentials, MaintenanceWindow, OnFailure, UpgradePolicy, Weekday};
 use crate::model::cluster::{ApprovalScope, DisasterRecovery, LoginSource, MountInfo, Policy, RunMode, ValueSource, Workload, given};
-use crate::model::{Window, WindowFault};
+use crate::model::{ConfigurationUpdate, Window, WindowFault};
 
 const CANARY_SOAK_SECONDS: i32 = 30;
 const NODE_TIMEOUT_SECONDS: i32 = 600;
@@ -26,6 +26,7 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
         maintenance_windows,
         on_failure,
         backup_required,
+        pre_pull_images,
         consents,
     } = written.unwrap_or(&absent);
     for (index, consent) in consents.iter().enumerate() {
@@ -47,6 +48,7 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
         windows: maintenance_windows.iter().enumerate().filter_map(|(index, written)| window(index, written, findings)).collect(),
         rolls_back: rolls_back(on_failure.as_ref(), findings),
         backup_required: backup_required.unwrap_or(false),
+        pre_pull: pre_pull_images.unwrap_or(false),
         consents: consents.iter().map(ToString::to_string).collect(),
     }
 }
@@ -69,6 +71,23 @@ fn rolls_back(written: Option<&OnFailure>, findings: &mut Findings) -> bool {
         unknown_word("onFailure", word, OnFailure::KNOWN, findings);
     }
     written == Some(&OnFailure::RollBack)
+}
+
+/// Reads `configurationUpdate`.
+pub(super) fn configuration_update(written: Option<&api::ConfigurationUpdate>, findings: &mut Findings) -> Option<ConfigurationUpdate> {
+    match written? {
+        api::ConfigurationUpdate::Live => Some(ConfigurationUpdate::Live),
+        api::ConfigurationUpdate::Restart => Some(ConfigurationUpdate::Restart),
+        api::ConfigurationUpdate::Other(word) => {
+            findings.fault(
+                Rule::Word,
+                "spec.configurationUpdate",
+                format!("{word:?} is no word that this operator knows"),
+                format!("Write one of {}", api::ConfigurationUpdate::KNOWN.join(", ")),
+            );
+            None
+        }
+    }
 }
 
 fn unknown_word(field: &str, word: &str, known: &[&str], findings: &mut Findings) {

@@ -17,7 +17,7 @@ use crate::api::{AutoScalingPolicy, ComponentSpec, HpaPolicy, LoadSpec};
 use crate::model::cluster::{Conventions, StorageVolume, VolumeSource, Workload, given};
 use crate::model::component::STARROCKS_ROOT;
 use crate::model::ports::NamedPort;
-use crate::model::{Amount, Component};
+use crate::model::{Amount, Component, Configuration};
 use crate::release::Version;
 
 /// A section as written, with what all sections share taken out.
@@ -56,7 +56,9 @@ pub(super) fn workload(section: &Section<'_>, around: &Surroundings<'_>, finding
     check_root(path, env_field, env, findings);
     check_env(path, env_field, env, findings);
     let (image, claim) = image::resolve(component, given(&spec.load.image), around, path, findings);
-    let (config, config_field) = configuration(section, &root, around.references, findings);
+    let (content, config_field) = configuration(section, &root, around.references, findings);
+    let configuration = content.as_ref().map(|content| Configuration::of(content, conf::follows(component, &root, spec)));
+    let config = content.unwrap_or_default();
     let ports = ports::ports(component, &config, &config_field, findings);
     let mut volumes = storage::volumes(path, &spec.load.storage_volumes, findings);
     let home = component.home(&root);
@@ -88,6 +90,8 @@ pub(super) fn workload(section: &Section<'_>, around: &Surroundings<'_>, finding
         root,
         ports,
         config,
+        configuration,
+        restarted_for: None,
         autoscaling: autoscaling.cloned(),
     }
 }
@@ -118,32 +122,33 @@ fn check_env(path: &str, env_field: &str, env: &[EnvVar], findings: &mut Finding
     }
 }
 
+/// The content of the configuration file, if it was read; and the field that says where it is.
 fn configuration(
     section: &Section<'_>,
     root: &str,
     references: &References,
     findings: &mut Findings,
-) -> (BTreeMap<String, String>, String) {
+) -> (Option<BTreeMap<String, String>>, String) {
     let Section { component, path, spec, .. } = *section;
     let by_info =
         spec.load.config_map_info.as_ref().is_some_and(|info| given(&info.config_map_name).is_some() || given(&info.resolve_key).is_some());
     let field = format!("{path}.{}", if by_info { "configMapInfo" } else { "configMaps" });
     let (name, key) = match conf::source(component, root, spec) {
-        ConfSource::Image => return (BTreeMap::new(), field),
+        ConfSource::Image => return (None, field),
         ConfSource::Half => {
             let message =
                 "configMapName and resolveKey are both needed; with one of them nothing is mounted and the image's configuration holds";
             findings.advise(Rule::IgnoredField, &field, message);
-            return (BTreeMap::new(), field);
+            return (None, field);
         }
         ConfSource::ConfigMap { name, key } => (name, key),
     };
     let config = match references.config_maps.get(&name) {
         Some(Some(data)) => match data.get(&key) {
-            Some(text) => conf::parse(component, text),
+            Some(text) => Some(conf::parse(component, text)),
             None => {
                 findings.advise(Rule::ConfigurationUnread, &field, format!("ConfigMap {name} has no key {key}; default ports are assumed"));
-                BTreeMap::new()
+                None
             }
         },
         Some(None) => {
@@ -154,11 +159,11 @@ fn configuration(
                 found,
                 format!("Create ConfigMap {name} with key {key}, or correct the name"),
             );
-            BTreeMap::new()
+            None
         }
         None => {
             findings.advise(Rule::ConfigurationUnread, &field, format!("ConfigMap {name} was not read here; default ports are assumed"));
-            BTreeMap::new()
+            None
         }
     };
     (config, field)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::accepted_templates;
 use super::conf::{self, ConfSource};
 use super::fault::{FieldFault, Findings, Rule};
 use super::references::References;
@@ -52,7 +53,10 @@ pub fn leaving_warehouse(resource: &StarRocksWarehouse, cluster: &Cluster) -> Cl
         warehouse: Some(Warehouse { name, cluster: cluster.name.clone() }),
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
+        accepted_templates: accepted_templates(&resource.metadata),
         following: None,
+        // Of its cluster's nodes only; SQL through the frontends shows the nodes of the default warehouse.
+        configuration_update: None,
         backend: None,
         compute_node: None,
         proxy: None,

@@ -1,12 +1,15 @@
 //! The real operator against an embedded Kubernetes and a simulated StarRocks, request by request, on a paused clock.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod budgets;
 mod catalogs;
+mod configuration;
 mod crashes;
 mod defects;
 mod drop_in;
 mod go_operator;
 mod harness;
+mod last_words;
 mod leadership;
 mod midway;
 mod mishaps;
@@ -15,6 +18,7 @@ mod olm;
 mod ownership;
 mod pace;
 mod progress;
+mod pulls;
 mod refusals;
 mod rest;
 mod rights;

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 use starrocks_operator::sim::crash::{SUBJECT, Subject, resource};
+use starrocks_operator::sim::starrocks::Component;
 
 use crate::catalogs;
-use crate::harness::{apply, change, delete, pass, play, stage, until};
+use crate::harness::{apply, change, delete, pass, play, stage, status, until};
 use crate::upgrades;
 use crate::warehouses;
 
@@ -28,6 +29,7 @@ fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
         let mut wanted = resource("3.4.10", [3, 3, 1]);
         wanted["spec"]["credentials"] = json!({"secretName": "login"});
         wanted["spec"]["starRocksFeSpec"]["configMapInfo"] = json!({"configMapName": "fe-conf", "resolveKey": "fe.conf"});
+        wanted["spec"]["upgradePolicy"]["prePullImages"] = json!(true);
         apply(&embedded, &wanted).await;
         embedded.world().seed_tables("prod", 3);
 
@@ -51,6 +53,13 @@ fn the_generated_role_is_enough_and_nothing_in_it_is_idle() {
                 assert!(world.store.list(kind, Some("prod")).is_empty(), "{kind} of a section that is gone");
             }
         }
+
+        // A container in a crash loop: the end of its log is read.
+        embedded.world().starrocks.crash_on_start(Component::ComputeNode, "3.5.9", true);
+        embedded.world().kill(SUBJECT.namespace, "kube-cn-0");
+        until("the crash is told", 600, || status(&embedded).blocked.iter().any(|blocked| blocked.message.contains("its log says"))).await;
+        embedded.world().starrocks.crash_on_start(Component::ComputeNode, "3.5.9", false);
+        until("the compute node comes back", 900, || status(&embedded).phase == "running").await;
 
         // A section that is taken away takes its objects along, one kind of component after the other.
         embedded.patch_cluster("prod", "kube", json!({"spec": {"starRocksBeSpec": null}})).await.expect("accepted");

@@ -222,6 +222,46 @@ fn a_template_that_would_differ_is_held_until_the_resource_changes() {
 }
 
 #[test]
+fn an_owner_agrees_to_what_is_held_without_changing_the_resource() {
+    play(async {
+        let mut embedded = stage(1).await;
+        let by_hand = |objects: &mut Vec<Value>| {
+            named(objects, "StatefulSet", "a-be")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(77);
+            named(objects, "Deployment", "a-fe-proxy")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(77);
+        };
+        GoOperator::creates(&embedded, by_hand).await;
+        let before = identity(&embedded);
+        embedded.start_operator();
+        until("SR-2403", 300, || codes(&embedded).contains(&"SR-2403".to_owned())).await;
+        pass(60).await;
+        let asked = |embedded: &Embedded| {
+            let world = embedded.world();
+            let resource = world.store.get("StarRocksCluster", NAMESPACE, NAME).expect("it exists").clone();
+            let conditions = resource["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let asked = conditions.into_iter().find(|condition| condition["type"] == "RequiresUpdate").expect("it is told");
+            (
+                asked["status"] == "True",
+                asked["message"].as_str().unwrap_or_default().to_owned(),
+                resource["metadata"]["generation"].clone(),
+            )
+        };
+        let (held, message, generation) = asked(&embedded);
+        assert!(held && message.contains("BE (spec.template.spec.terminationGracePeriodSeconds)"), "{message}");
+        assert!(message.contains("FE proxy (spec.template.spec.terminationGracePeriodSeconds)"), "{message}");
+        let hashes = message.split("starrocks.com/accept-template=").nth(1).and_then(|rest| rest.split(';').next()).expect("hashes");
+        let annotation = json!({"metadata": {"annotations": {"starrocks.com/accept-template": hashes}}});
+        embedded.patch_cluster(NAMESPACE, NAME, annotation).await.expect("accepted");
+        until("the roll begins", 60, || !asked(&embedded).0).await;
+        until("the roll ends", 900, || crash::status(&embedded.world(), CLUSTER).operation.is_none()).await;
+        pass(60).await;
+        assert_eq!((asked(&embedded).0, asked(&embedded).2, codes(&embedded).len()), (false, generation, 0), "the spec was not changed");
+        let changed = differing(&before, &identity(&embedded));
+        let gone = |pod: &str| changed.iter().any(|what| what.starts_with(&format!("Pod {pod}")));
+        assert!(gone("a-be-0") && !gone("a-fe-0") && !gone("a-cn-0"), "{changed:?}");
+    });
+}
+
+#[test]
 fn an_operator_that_is_lost_in_the_middle_of_a_take_over_is_no_loss() {
     play(async {
         let embedded = stage(1).await;

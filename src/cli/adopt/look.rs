@@ -7,6 +7,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 
 use super::{Answer, Blocked, Verdict, leaders};
+use crate::api::StarRocksCluster;
 use crate::apply::{ResourceKind, resource_of};
 use crate::clock::Clock;
 use crate::controllers::{Unreadable, parse_cluster, parse_warehouse};
@@ -63,7 +64,7 @@ impl Judge<'_> {
             Ok(resource) => resource,
             Err(error) => return Ok(bare.blocked(vec![unreadable(&error)])),
         };
-        let references = self.references(object, &validate::wanted_references(&resource)).await?;
+        let references = self.references(object, &resource, &validate::wanted_references(&resource)).await?;
         let cluster = match validate::validate(&resource, &references, self.conventions) {
             Ok(cluster) => cluster,
             Err(faults) if faults.iter().all(|fault| fault.code == Rule::NothingDeclared.code()) => {
@@ -99,7 +100,7 @@ impl Judge<'_> {
         };
         let mut wanted = validate::wanted_references(&host);
         wanted.extend(validate::warehouse_references(&resource));
-        let references = self.references(object, &wanted).await?;
+        let references = self.references(object, &host, &wanted).await?;
         let cluster = match validate::validate(&host, &references, self.conventions) {
             Ok(cluster) => cluster,
             Err(faults) => return Ok(bare.blocked(unusable(faults.first().map(ToString::to_string).unwrap_or_default()))),
@@ -122,11 +123,17 @@ impl Judge<'_> {
         self.clusters.iter().find(is_host)
     }
 
-    async fn references(&self, object: &DynamicObject, wanted: &BTreeSet<String>) -> anyhow::Result<References> {
+    async fn references(
+        &self,
+        object: &DynamicObject,
+        cluster: &StarRocksCluster,
+        wanted: &BTreeSet<String>,
+    ) -> anyhow::Result<References> {
         let namespace = object.namespace().unwrap_or_default();
         let read = observe::config_maps(self.client, &namespace, wanted).await;
         let config_maps = read.with_context(|| format!("reading what {namespace}/{} refers to", object.name_any()))?;
-        Ok(References { config_maps, ..References::default() })
+        // Of a cluster that this operator runs already, what stands in its pod templates for its own sake.
+        Ok(References { config_maps, status: cluster.status.clone().unwrap_or_default(), ..References::default() })
     }
 
     /// What exists for a resource: what carries its label, and whatever has a name that it needs.

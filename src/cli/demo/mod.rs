@@ -16,7 +16,11 @@ use clap::{Args, ValueEnum};
 
 use super::documents::{self, Documents};
 use super::{Outcome, plan};
+use crate::model::Cluster;
 use crate::release::{Version, parse_version};
+
+pub(super) use props::stand_ins;
+pub(super) use stage::{Told, unwatched};
 
 /// The cluster of the demo when no file is given.
 const EXAMPLE: &str = include_str!("../../../examples/demo.yaml");
@@ -107,7 +111,7 @@ pub(super) fn demo(arguments: Arguments) -> anyhow::Result<Outcome> {
 }
 
 /// What is played: the documents and both ends of the upgrade.
-struct Script {
+pub(super) struct Script {
     documents: Documents,
     namespace: String,
     name: String,
@@ -131,14 +135,20 @@ impl Script {
             (None, Some(_)) if arguments.file.is_none() => plan::newest_of(3, 5),
             (None, _) => None,
         };
+        Self::of(documents, &cluster, to)
+    }
+
+    /// The same from documents that were read, with what the cluster in them was proven to be.
+    pub(super) fn of(documents: Documents, cluster: &Cluster, to: Option<Version>) -> anyhow::Result<Result<Self, plan::Page>> {
+        let from = plan::wanted(cluster);
         let outline = match (from, to) {
-            (Some(from), Some(to)) => match plan::describe(from, to, plan::topology(&cluster))? {
+            (Some(from), Some(to)) => match plan::describe(from, to, plan::topology(cluster))? {
                 (page, Outcome::Done) => page,
                 (page, Outcome::Refused) => return Ok(Err(page)),
             },
             (None, Some(_)) => anyhow::bail!("the resource names no release to start from; use release tags or spec.version"),
             (_, None) => plan::Page::default(),
         };
-        Ok(Ok(Self { namespace: cluster.namespace, name: cluster.name, documents, from, to, outline }))
+        Ok(Ok(Self { namespace: cluster.namespace.clone(), name: cluster.name.clone(), documents, from, to, outline }))
     }
 }

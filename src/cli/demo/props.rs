@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const NO_CLASS: [&str; 2] = ["emptyDir", "hostPath"];
 
 /// Objects that are missing, in the order in which they are to be made. What a stand-in holds means nothing.
-pub(super) fn stand_ins(documents: &[Value], namespace: &str) -> Vec<Value> {
+pub(in crate::cli) fn stand_ins(documents: &[Value], namespace: &str) -> Vec<Value> {
     let mut wanted = Wanted::default();
     for document in documents {
         wanted.walk(&document["spec"]);

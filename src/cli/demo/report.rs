@@ -104,6 +104,18 @@ impl Report {
         ours.quorum_lost_ms == 0 && ours.below_two_replicas_ms == 0 && self.settings_restored && self.routine_load_runs
     }
 
+    /// Simulated seconds from the request to rest.
+    pub(super) const fn seconds(&self) -> u64 {
+        self.seconds
+    }
+
+    /// The promises that the operator broke, a line each.
+    pub(super) fn broken(&self) -> Vec<String> {
+        let mut text = String::new();
+        self.promises(&mut text);
+        text.lines().filter_map(|line| line.trim().strip_prefix("BROKEN")).map(|line| line.trim().to_owned()).collect()
+    }
+
     /// The shortage that no fault explains.
     const fn ours(&self) -> Shortage {
         Shortage {

@@ -23,9 +23,15 @@ enum Manner {
     Plain,
     Terminal,
     Json,
+    Silent,
 }
 
 impl Screen {
+    /// One that nobody looks at.
+    pub(super) const fn silent() -> Self {
+        Self { manner: Manner::Silent, last: Vec::new(), live_lines: 0 }
+    }
+
     pub(super) fn new(output: Output) -> Self {
         let manner = match output {
             Output::Json => Manner::Json,
@@ -44,6 +50,7 @@ impl Screen {
                 self.clear();
                 self.line(text);
             }
+            Manner::Silent => {}
         }
     }
 
@@ -55,6 +62,7 @@ impl Screen {
                 self.clear();
                 self.line(text);
             }
+            Manner::Silent => {}
         }
     }
 
@@ -63,6 +71,7 @@ impl Screen {
         match self.manner {
             Manner::Terminal => self.live(progress),
             Manner::Plain => self.changes(progress),
+            Manner::Silent => {}
             Manner::Json => {
                 let told = vec![progress.headline(), progress.waits().join("; "), nodes_key(progress)];
                 if told != self.last {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -32,7 +33,7 @@ pub(super) async fn play(arguments: Arguments, script: Script) -> anyhow::Result
     let mut screen = Screen::new(arguments.output);
     let definitions = crds::all().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     let embedded = Embedded::start(arguments.seed, &definitions, rbac::cluster_role_rules()).await?;
-    let mut stage = Stage { embedded, script, faults: arguments.fault.clone(), mishaps: Mishaps::default() };
+    let mut stage = Stage { embedded, script, faults: arguments.fault.clone(), mishaps: Mishaps::default(), with_warehouses: false };
     let _pace = hold_back(&arguments);
     let server = match arguments.serve {
         Some(address) => Some(serve(&stage.embedded, address, &mut screen).await?),
@@ -48,6 +49,37 @@ pub(super) async fn play(arguments: Arguments, script: Script) -> anyhow::Result
     }
     stage.embedded.stop_operator().await;
     outcome
+}
+
+/// What came of a story that nobody watched.
+pub(in crate::cli) struct Told {
+    /// Simulated seconds until the cluster, and every warehouse with it, was Ready.
+    pub(in crate::cli) ready_after_seconds: u64,
+    /// Simulated seconds that the upgrade took, if there was one.
+    pub(in crate::cli) upgrade_seconds: Option<u64>,
+    /// Promises that did not hold in the upgrade.
+    pub(in crate::cli) broken: Vec<String>,
+    /// Requests of the operator that its rights did not cover.
+    pub(in crate::cli) refused: Vec<String>,
+}
+
+/// Plays a script to its end without a word. `definitions` are installed, and the operator has the rights that `rules` grant.
+pub(in crate::cli) async fn unwatched(script: Script, definitions: &[Value], rules: Vec<PolicyRule>) -> anyhow::Result<Told> {
+    let embedded = Embedded::start(1, definitions, rules).await?;
+    let mut stage = Stage { embedded, script, faults: Vec::new(), mishaps: Mishaps::default(), with_warehouses: true };
+    let outcome = stage.act(&mut Screen::silent()).await;
+    stage.embedded.stop_operator().await;
+    let refused = stage.embedded.ledger.refused();
+    let (created, report) = outcome.map_err(|error| match refused.first() {
+        Some(first) => error.context(format!("requests were refused for lack of rights, the first of them `{first}`")),
+        None => error,
+    })?;
+    Ok(Told {
+        ready_after_seconds: created.at_seconds,
+        upgrade_seconds: report.as_ref().map(Report::seconds),
+        broken: report.map(|report| report.broken()).unwrap_or_default(),
+        refused,
+    })
 }
 
 // A paused clock leaps whenever nothing is to be done; people and kubectl need it to pass evenly.
@@ -80,10 +112,23 @@ struct Stage {
     script: Script,
     faults: Vec<Fault>,
     mishaps: Mishaps,
+    /// Whether warehouses are waited for as well.
+    with_warehouses: bool,
 }
 
 impl Stage {
     async fn story(&mut self, screen: &mut Screen) -> anyhow::Result<Outcome> {
+        match self.act(screen).await? {
+            (_, None) => Ok(Outcome::Done),
+            (_, Some(report)) => {
+                screen.document("report", &report, &report.text());
+                Ok(if report.holds() { Outcome::Done } else { bail!("the upgrade ended, but a promise was broken; see the report") })
+            }
+        }
+    }
+
+    /// Creates the cluster and upgrades it if the script says so: how it was when it had been created, and what came of the upgrade.
+    async fn act(&mut self, screen: &mut Screen) -> anyhow::Result<(Progress, Option<Report>)> {
         let (namespace, name) = (self.script.namespace.clone(), self.script.name.clone());
         let started_as = self.script.from.map_or_else(|| "the images it names".to_owned(), |version| version.to_string());
         screen.say(&format!(
@@ -95,7 +140,7 @@ impl Stage {
         screen.say(&format!("\nThe cluster is Ready after {} of cluster time.\n", super::screen::stamp(created.at_seconds)));
         let backends = created.nodes.iter().filter(|node| node.component == "BE").count();
         self.embedded.world().seed_tables(&namespace, u32::try_from(backends).unwrap_or(3));
-        let (Some(from), Some(to)) = (self.script.from, self.script.to) else { return Ok(Outcome::Done) };
+        let (Some(from), Some(to)) = (self.script.from, self.script.to) else { return Ok((created, None)) };
         let before = Before { tally: self.embedded.ledger.tally(), settings: self.seed_loads(&namespace) };
         let outline = &self.script.outline;
         screen.document("plan", &outline.value, &format!("Before anything happens, the plan:\n\n{}", outline.text));
@@ -108,8 +153,7 @@ impl Stage {
             screen.say(&format!("    the fault {name} found no moment: this upgrade has nothing for it to strike"));
         }
         let report = Report::new(&self.embedded, (from, to), (&created, &finished), &before, &self.mishaps, &format!("{namespace}/{LOAD}"));
-        screen.document("report", &report, &report.text());
-        Ok(if report.holds() { Outcome::Done } else { bail!("the upgrade ended, but a promise was broken; see the report") })
+        Ok((created, Some(report)))
     }
 
     /// A job that loads while nodes restart. Returns the scheduler settings of every frontend.
@@ -177,7 +221,8 @@ impl Stage {
                 }
                 screen.say(&line);
             }
-            if progress.settled(generation) {
+            let warehouses = self.warehouses_wait();
+            if progress.settled(generation) && warehouses.is_empty() {
                 return Ok(progress);
             }
             self.mischief(screen, &progress, faults);
@@ -185,9 +230,28 @@ impl Stage {
             let late = self.embedded.clock().now().since(begin);
             if stuck || late > limit {
                 let why = if stuck { "it needs a person" } else { "it takes too long" };
-                bail!("given up after {} s of cluster time, {why}:\n  {}", late.as_secs(), progress.reasons().join("\n  "));
+                let reasons = [progress.reasons(), warehouses].concat().join("\n  ");
+                bail!("given up after {} s of cluster time, {why}:\n  {reasons}", late.as_secs());
             }
         }
+    }
+
+    /// What the warehouses of the script wait for, if they are waited for; nothing once all of them rest.
+    fn warehouses_wait(&self) -> Vec<String> {
+        let world = self.embedded.world();
+        let documents =
+            self.script.documents.all.iter().filter(|document| self.with_warehouses && document["kind"] == "StarRocksWarehouse");
+        let waits = documents.filter_map(|document| {
+            let name = document["metadata"]["name"].as_str().unwrap_or_default();
+            let warehouse = world.store.get("StarRocksWarehouse", &self.script.namespace, name);
+            let status = warehouse.map_or(&Value::Null, |warehouse| &warehouse["status"]);
+            let is_current = warehouse.is_some_and(|warehouse| status["observedGeneration"] == warehouse["metadata"]["generation"]);
+            let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            let rests = is_current && is_ready && status["operation"].is_null();
+            (!rests).then(|| format!("StarRocksWarehouse {name} is not Ready: {}", status["conditions"][0]["message"]))
+        });
+        waits.collect()
     }
 
     /// Plays each fault once, when its moment has come.

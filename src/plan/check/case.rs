@@ -29,7 +29,14 @@ impl<'a> Case<'a> {
         }
         let pods = self.decision.steps.iter().filter_map(|step| match step {
             Step::RestartPod { pod, .. } => self.observed.pods.get(pod),
-            Step::Apply(_) | Step::Delete { .. } | Step::Execute { .. } | Step::Hold | Step::LetGo { .. } | Step::Record(_) => None,
+            Step::Apply(_)
+            | Step::Delete { .. }
+            | Step::Execute { .. }
+            | Step::Hold
+            | Step::LetGo { .. }
+            | Step::Record(_)
+            | Step::PullImage(_)
+            | Step::EndPull { .. } => None,
         });
         pods.filter(|pod| pod.component == component).collect()
     }
@@ -44,7 +51,9 @@ impl<'a> Case<'a> {
             | Step::Execute { .. }
             | Step::Hold
             | Step::LetGo { .. }
-            | Step::Record(_) => None,
+            | Step::Record(_)
+            | Step::PullImage(_)
+            | Step::EndPull { .. } => None,
         });
         applied
             .filter_map(|object| {
@@ -59,7 +68,14 @@ impl<'a> Case<'a> {
     pub fn statements(&self) -> impl Iterator<Item = &'a Statement> {
         self.decision.steps.iter().filter_map(|step| match step {
             Step::Execute { statement, .. } => Some(statement),
-            Step::Apply(_) | Step::Delete { .. } | Step::RestartPod { .. } | Step::Hold | Step::LetGo { .. } | Step::Record(_) => None,
+            Step::Apply(_)
+            | Step::Delete { .. }
+            | Step::RestartPod { .. }
+            | Step::Hold
+            | Step::LetGo { .. }
+            | Step::Record(_)
+            | Step::PullImage(_)
+            | Step::EndPull { .. } => None,
         })
     }
 

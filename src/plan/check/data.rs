@@ -156,7 +156,10 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
             Statement::ResumeRoutineLoad { database, name } => {
                 need(case.is_ours_and_paused(database, name), &format!("{database}.{name} would be resumed"));
             }
+            // Rule 7 judges them.
             Statement::SetFrontendConfig { .. }
+            | Statement::ConfigureFrontends { .. }
+            | Statement::ConfigureNode { .. }
             | Statement::CreateImage
             | Statement::SetGlobal { .. }
             | Statement::CancelDecommissionBackend { .. } => {}

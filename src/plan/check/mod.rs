@@ -37,7 +37,7 @@ impl fmt::Display for Violation {
 type Rule = (u8, &'static str, fn(&Case<'_>) -> Vec<String>);
 
 /// The rules in their order.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     (1, "SR-9001", quorum::majority_survives),
     (2, "SR-9002", data::backends_leave_empty),
     (3, "SR-9003", data::one_backend_at_a_time),
@@ -45,6 +45,7 @@ const RULES: [Rule; 12] = [
     (5, "SR-9005", ownership::only_what_is_ours),
     (6, "SR-9006", quorum::no_second_cluster),
     (7, "SR-9007", settings::saved_before_changed_and_put_back),
+    (7, "SR-9007", settings::set_as_written),
     (8, "SR-9008", order::no_restart_without_cause),
     (9, "SR-9009", ownership::specification_is_the_users),
     (10, "SR-9010", data::health_is_proven),

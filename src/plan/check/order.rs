@@ -77,8 +77,9 @@ pub(super) fn no_restart_without_cause(case: &Case<'_>) -> Vec<String> {
         });
         let hash = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(APPLIED_TEMPLATE_ANNOTATION));
         let repaired = hash.is_some_and(|hash| LiveObject::applied_template_hash(live) == Some(hash.as_str()));
+        let agreed = hash.is_some_and(|hash| case.cluster.accepted_templates.contains(hash));
         let unstarted = !case.observed.pods_of(component).any(|pod| pod.ready);
-        if !asked && !repaired && !unstarted {
+        if !asked && !repaired && !agreed && !unstarted {
             found.push(format!("the {component} would restart although the resource has not changed: {difference}"));
         }
     }

@@ -181,6 +181,35 @@ fn rule_7_a_setting_changed_before_it_is_saved_or_forgotten_before_it_is_back_is
 }
 
 #[test]
+fn rule_7_a_key_of_a_configuration_is_set_only_as_written_and_never_while_an_upgrade_holds_it() {
+    const KEY: &str = "tablet_sched_disable_balance";
+    let mut wanted = spec("3.4.10", 3, 3, 1);
+    wanted["starRocksFeSpec"]["configMapInfo"] = serde_json::json!({"configMapName": "conf-fe", "resolveKey": "fe.conf"});
+    wanted["configurationUpdate"] = serde_json::json!("Live");
+    let mut world = World::new(wanted);
+    world.files.insert("fe.conf".to_owned(), format!("{KEY} = false"));
+    world.run_to_rest(200);
+    world.files.insert("fe.conf".to_owned(), format!("{KEY} = true"));
+    let set = |value: &str| Statement::ConfigureFrontends { key: KEY.to_owned(), value: value.to_owned() };
+    let mut early = trial(world.clone());
+    early.execute(set("true"));
+    assert_eq!(early.rules(), [7], "the change is not on record");
+    world.pass();
+    let mut honest = trial(world.clone());
+    honest.execute(set("true"));
+    assert_eq!(honest.rules(), [0_u8; 0]);
+    let mut other = trial(world.clone());
+    other.execute(set("maybe"));
+    assert_eq!(other.rules(), [7], "the file does not say so");
+    let mut held = trial(world);
+    let saved = [(KEY.to_owned(), "false".to_owned())].into();
+    held.decision.status.operation = Some(crate::api::Operation { saved_settings: saved, ..crate::api::Operation::default() });
+    held.observed.status.operation.clone_from(&held.decision.status.operation);
+    held.execute(set("true"));
+    assert_eq!(held.rules(), [7], "an upgrade holds it");
+}
+
+#[test]
 fn rule_8_a_template_changed_without_a_cause_is_caught() {
     let mut trial = healthy();
     trial.apply("be", "mirror/be-ubuntu:3.4.10", Strategy::OnDelete, None);

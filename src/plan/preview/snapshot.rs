@@ -106,6 +106,7 @@ fn pod(name: &str, ordinal: u32, component: Component, now: Timestamp) -> Pod {
         deleting: false,
         restarts: 0,
         problem: None,
+        unexplained: None,
         failed: false,
     }
 }

@@ -12,17 +12,26 @@ struct Check {
     name: &'static str,
     waits: Vec<WaitingOn>,
     warnings: Vec<String>,
+    /// What is said although nothing is wrong.
+    remark: Option<String>,
 }
 
 impl Checklist {
     /// Adds a check that found these obstacles, or none.
     pub fn add(&mut self, name: &'static str, waits: impl IntoIterator<Item = WaitingOn>) {
-        self.0.push(Check { name, waits: waits.into_iter().collect(), warnings: Vec::new() });
+        self.0.push(Check { name, waits: waits.into_iter().collect(), warnings: Vec::new(), remark: None });
     }
 
     /// Adds a check that hinders nothing and found what somebody should know, or nothing.
     pub fn note(&mut self, name: &'static str, warnings: impl IntoIterator<Item = String>) {
-        self.0.push(Check { name, waits: Vec::new(), warnings: warnings.into_iter().collect() });
+        self.0.push(Check { name, waits: Vec::new(), warnings: warnings.into_iter().collect(), remark: None });
+    }
+
+    /// Adds to the last check what is said of it although nothing is wrong.
+    pub fn remark(&mut self, remark: String) {
+        if let Some(check) = self.0.last_mut() {
+            check.remark = Some(remark);
+        }
     }
 
     /// Everything that keeps the hop from beginning.
@@ -47,7 +56,8 @@ impl Check {
             (waits, _) if waits.iter().all(unanswered) => CheckResult::Unknown,
             (_, _) => CheckResult::Block,
         };
-        let texts: Vec<String> = self.waits.iter().map(ToString::to_string).chain(self.warnings.iter().cloned()).collect();
+        let texts: Vec<String> =
+            self.waits.iter().map(ToString::to_string).chain(self.warnings.iter().chain(&self.remark).cloned()).collect();
         UpgradeCheck {
             name: self.name.to_owned(),
             result,

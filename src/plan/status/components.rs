@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::draft::Draft;
 use super::super::health;
 use super::super::view::View;
+use super::conditions::hinders;
 use crate::api::{CnStatus, ComponentStatus, HorizontalScaler};
 use crate::model::component::{COMPONENT_LABEL, OWNER_LABEL};
 use crate::model::{Component, LiveObject, ObjectKind, WaitingOn};
@@ -23,7 +24,7 @@ pub(super) fn of_workload(view: &View<'_>, component: Component, draft: &Draft) 
     status.resource_names = vec![component.workload_name(&view.cluster.name)];
     status.running_versions = running_versions(view, component);
     let mine = |wait: &&WaitingOn| wait.pod().is_some_and(|pod| view.observed.pods.get(pod).is_some_and(|pod| pod.component == component));
-    let wait = draft.waiting.iter().find(mine);
+    let wait = draft.waiting.iter().filter(|wait| hinders(wait)).find(mine);
     let moving = !fleet.live.is_some_and(LiveObject::status_is_current)
         || fleet.live_replicas() != fleet.wanted_replicas()
         || fleet.outdated().next().is_some()

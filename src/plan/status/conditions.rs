@@ -6,6 +6,7 @@ use super::super::view::View;
 use super::components::{self, FAILED, RECONCILING, RUNNING};
 use crate::api::{Condition, OperationKind, StarRocksClusterStatus};
 use crate::model::cluster::Following;
+use crate::model::component::ACCEPT_ANNOTATION;
 use crate::model::{Component, LiveObject, Object, Step, Timestamp, WaitingOn};
 
 /// Code of `WaitingOn::RequestRefused`.
@@ -50,10 +51,39 @@ pub(super) fn judge(view: &View<'_>, draft: &Draft, status: &mut StarRocksCluste
         upgrading(draft),
         degraded(draft),
     ];
-    let aspects = aspects.into_iter().chain(view.cluster.following.as_ref().map(update_available)).chain(advised(view));
+    let aspects = aspects.into_iter().chain(requires_update(view, draft));
+    let aspects = aspects.chain(view.cluster.following.as_ref().map(update_available)).chain(advised(view));
     status.phase = phase(ready, stalled).to_owned();
     status.reason = if ready { None } else { Some(message) };
     status.conditions = aspects.map(|aspect| condition(aspect, view.cluster.generation, view.now(), &view.observed.status)).collect();
+}
+
+/// Whether pods would be made differently if their owner agreed. A status that was written before there was such a condition, and whose resource did
+/// not change since, gets it only when there is something to agree to: another release of the operator alone writes nothing.
+fn requires_update(view: &View<'_>, draft: &Draft) -> Option<Aspect> {
+    const NAME: &str = "RequiresUpdate";
+    let held = draft.waiting.iter().filter_map(|wait| match wait {
+        WaitingOn::TemplateHeld { component, fields, accept } => Some((format!("{component} ({})", fields.join(", ")), accept.as_str())),
+        _ => None,
+    });
+    let (differing, accept): (Vec<String>, Vec<&str>) = held.unzip();
+    let former = &view.observed.status;
+    let is_told = former.conditions.iter().any(|condition| condition.condition_type == NAME);
+    if differing.is_empty() && !is_told && former.observed_generation == Some(view.cluster.generation) {
+        return None;
+    }
+    let message = format!(
+        "the pods of {} would be made differently although the resource has not changed; they are left as they are until you agree. \
+         To agree to exactly this, annotate the resource with {ACCEPT_ANNOTATION}={}; a change of its spec agrees to everything",
+        differing.join(" and "),
+        accept.join(",")
+    );
+    Some(Aspect {
+        name: NAME,
+        holds: !differing.is_empty(),
+        reason: if differing.is_empty() { "AsDescribed" } else { "PodTemplatesHeld" }.to_owned(),
+        message: if differing.is_empty() { String::new() } else { message },
+    })
 }
 
 /// What the channel has to offer to somebody who approves it.
@@ -142,8 +172,18 @@ const fn phase(ready: bool, stalled: Option<&WaitingOn>) -> &'static str {
 }
 
 /// Whether a wait keeps the cluster from being as it should be.
-const fn hinders(wait: &WaitingOn) -> bool {
-    !matches!(wait, WaitingOn::TemplateHeld { .. } | WaitingOn::ChannelHeld { .. } | WaitingOn::BackendUndrained { .. })
+pub(super) const fn hinders(wait: &WaitingOn) -> bool {
+    !matches!(
+        wait,
+        WaitingOn::TemplateHeld { .. }
+            | WaitingOn::ChannelHeld { .. }
+            | WaitingOn::BackendUndrained { .. }
+            // Every node serves, with the configuration from before.
+            | WaitingOn::ConfigurationNotInForce { .. }
+            | WaitingOn::ConfigurationRefused { .. }
+            | WaitingOn::ConfigurationDeferred { .. }
+            | WaitingOn::ConfigurationShownOtherwise { .. }
+    )
 }
 
 /// Whether a step must have succeeded before anyone can say that all is done: it takes something away, gives a controller work, or brings
@@ -162,7 +202,7 @@ fn is_work(view: &View<'_>, step: &Step) -> bool {
                 // An operator that has just started does not remember what was refused; the status does.
                 || former.blocked.iter().any(|blocked| blocked.code == REFUSED)
         }
-        Step::Execute { .. } | Step::Record(_) => false,
+        Step::Execute { .. } | Step::Record(_) | Step::PullImage(_) | Step::EndPull { .. } => false,
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn publish(view: &View<'_>, frontier: &Frontier, draft: &Draft) -> St
         star_rocks_cn_status: components::of_compute_nodes(view, draft),
         star_rocks_fe_proxy_status: components::of_proxy(view),
         disaster_recovery_status: draft.recovery.clone().or_else(|| former.disaster_recovery_status.clone()),
+        configuration: draft.configuration.clone().unwrap_or_else(|| former.configuration.clone()),
         ..StarRocksClusterStatus::default()
     };
     conditions::judge(view, draft, &mut status);

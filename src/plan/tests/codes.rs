@@ -1,21 +1,23 @@
 //! Every code of a wait comes out of a decision in some situation; one that is explained and that no situation shows fails.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::super::testing::{World, spec};
 use super::super::{Violation, plan, refused};
-use super::channels;
+use super::budgets::budget;
 use super::recovery::recovering;
 use super::warehouses::{Stage, without_cluster};
+use super::{channels, configuration};
 use crate::model::WaitingOn;
 use crate::model::cluster::RunMode;
-use crate::model::observed::{Claim, PodProblem};
+use crate::model::observed::{Claim, PodProblem, PullState};
 use crate::model::record::Cancel;
 use crate::model::refusal::content;
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow, ReplicaTrouble, RoutineLoadState, TabletStatistic};
-use crate::model::{Answer, Decision, LiveObject, ObjectKind, Observed, Pod, Refusal, Request, Silence, SilenceKind, Timestamp};
+use crate::model::{Answer, Decision, LiveObject, ObjectKind, Observed, Pod, Refusal, Request, Silence, SilenceKind, Step, Timestamp};
 
 const BACKEND: &str = "kube-be-1";
 const SERVICE: &str = "kube-fe-service";
@@ -136,7 +138,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 21] = [
+const UPGRADES: [Scene; 25] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -209,8 +211,58 @@ const UPGRADES: [Scene; 21] = [
         world.upgrade().spec.cancel = Some(Cancel::RollBack);
         on_its_way("SR-2219", world)
     }),
+    ("SR-2225", || on_its_way("SR-2225", pulling(PullState::Failing { words: "ErrImagePull: not found".to_owned() }))),
+    ("SR-2228", || on_its_way("SR-2228", pulling(PullState::Pulled))),
+    ("SR-2226", || {
+        let mut world = asked();
+        world.budgets = vec![budget("be", [2, 2, 0, 3])];
+        world.pass()
+    }),
+    ("SR-2227", || {
+        let mut world = asked();
+        world.budgets = vec![budget("be", [3, 3, 0, 3])];
+        world.pass()
+    }),
     ("SR-2220", || held(json!({"backupRequired": true}))),
 ];
+
+const CONFIGURATIONS: [Scene; 4] = [
+    ("SR-2231", || on_its_way("SR-2231", changed("a = 2"))),
+    ("SR-2232", || {
+        let mut world = changed("a = 2");
+        let decision = world.run_until(10, |_, decision| decision.steps.iter().any(|step| matches!(step, Step::Execute { .. })));
+        world.running.values_mut().for_each(|keys| drop(keys.insert("a".to_owned(), "1".to_owned())));
+        let step = decision.steps.iter().find(|step| matches!(step, Step::Execute { .. })).unwrap();
+        let refusal = Refusal {
+            request: Request::of(step).unwrap(),
+            content: content(step),
+            reason: "Refused".to_owned(),
+            words: "Failed to set config 'a'.".to_owned(),
+            refusals: 1,
+            again: world.now + Duration::from_secs(60),
+        };
+        let decision = if_only(&world, |observed| observed.refusals.push(refusal));
+        assert!(!decision.steps.iter().any(|step| matches!(step, Step::Execute { .. })), "not before it is due");
+        decision
+    }),
+    ("SR-2233", || {
+        let mut world = changed("a = 2");
+        world.ask_for("3.5.9");
+        on_its_way("SR-2233", world)
+    }),
+    ("SR-2234", || {
+        let mut world = changed("a = 2");
+        world.stubborn = true;
+        on_its_way("SR-2234", world)
+    }),
+];
+
+/// A cluster at rest whose fe.conf has just changed.
+fn changed(text: &str) -> World {
+    let mut world = configuration::risen(Some("Live"));
+    configuration::write(&mut world, "fe.conf", &format!("{text}\nfixed = 1\nJAVA_OPTS = -Xmx8g"));
+    world
+}
 
 const SAFETY: [Scene; 19] = [
     ("SR-2301", || after(World::risen(spec("3.5.8", 3, 4, 0)), |spec| spec["starRocksBeSpec"]["replicas"] = json!(3))),
@@ -294,6 +346,14 @@ fn crossing() -> World {
     world
 }
 
+/// An upgrade whose images are pulled first, from a registry that answers so.
+fn pulling(registry: PullState) -> World {
+    let mut world = asked();
+    world.registry = registry;
+    world.edit(|spec| spec["upgradePolicy"]["prePullImages"] = json!(true));
+    world
+}
+
 /// An upgrade that a policy holds back.
 fn held(policy: serde_json::Value) -> Decision {
     let mut world = asked();
@@ -306,7 +366,7 @@ fn if_a_service(change: impl FnOnce(&mut LiveObject)) -> Decision {
 }
 
 fn scenes() -> impl Iterator<Item = Scene> {
-    PODS.into_iter().chain(NODES).chain(UPGRADES).chain(SAFETY)
+    PODS.into_iter().chain(NODES).chain(UPGRADES).chain(CONFIGURATIONS).chain(SAFETY)
 }
 
 #[test]

@@ -94,6 +94,57 @@ fn another_operator_release_alone_restarts_nobody() {
     assert_eq!(decision.status.phase, "running");
 }
 
+fn requires_update(world: &World) -> Option<(String, String)> {
+    let found = world.status.conditions.iter().find(|condition| condition.condition_type == "RequiresUpdate");
+    found.map(|condition| (condition.status.clone(), condition.message.clone()))
+}
+
+#[test]
+fn what_another_operator_release_would_make_differently_is_told_and_rolled_once_its_owner_agrees_to_it() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    assert_eq!(requires_update(&world), Some(("False".to_owned(), String::new())));
+    world.spec["starRocksBeSpec"]["annotations"] = json!({"operator": "new"});
+    let decision = world.pass();
+    let Some(WaitingOn::TemplateHeld { accept, .. }) = decision.waiting_on.first() else { panic!("{:?}", decision.waiting_on) };
+    let (status, message) = requires_update(&world).expect("a condition");
+    assert_eq!(status, "True");
+    assert!(message.contains("BE (spec.template.metadata.annotations") && message.contains(accept.as_str()), "{message}");
+    world.accepted = "0123456789abcdef".to_owned();
+    let before = world.status.clone();
+    world.pass();
+    assert_eq!((world.restarts().len(), &world.status), (0, &before), "another template is not what was agreed to, and is told once");
+    world.accepted = format!("0123456789abcdef, {accept}");
+    world.run_to_rest(200);
+    assert_eq!(world.restarts(), ["kube-be-1", "kube-be-0"]);
+    assert_eq!(requires_update(&world).map(|(status, _)| status).as_deref(), Some("False"));
+}
+
+#[test]
+fn a_status_from_before_there_was_such_a_condition_is_not_written_for_it_alone() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.status.conditions.retain(|condition| condition.condition_type != "RequiresUpdate");
+    let before = world.status.clone();
+    world.pass();
+    assert_eq!(world.status, before);
+    world.spec["starRocksBeSpec"]["annotations"] = json!({"operator": "new"});
+    world.pass();
+    assert_eq!(requires_update(&world).map(|(status, _)| status).as_deref(), Some("True"));
+}
+
+#[test]
+fn agreement_outside_a_maintenance_window_waits_for_it() {
+    let mut world = World::risen(spec("3.3.13", 3, 2, 0));
+    world.edit(|spec| spec["upgradePolicy"]["maintenanceWindows"] = json!([{"start": "02:00", "durationMinutes": 60}]));
+    world.run_to_rest(20);
+    world.spec["starRocksBeSpec"]["annotations"] = json!({"operator": "new"});
+    let decision = world.pass();
+    let Some(WaitingOn::TemplateHeld { accept, .. }) = decision.waiting_on.first() else { panic!("{:?}", decision.waiting_on) };
+    world.accepted.clone_from(accept);
+    let decision = world.pass();
+    assert!(decision.waiting_on.iter().any(|wait| wait.code() == "SR-2217"), "{:?}", decision.waiting_on);
+    assert!(world.restarts().is_empty());
+}
+
 #[test]
 fn a_bad_image_of_the_first_hour_is_replaced_at_once() {
     let mut world = World::new(spec("9.9.9", 3, 1, 0));

@@ -1,10 +1,13 @@
 //! Scenarios: what is decided in the situations that clusters get into, each walked in a world that reacts.
 
+mod budgets;
 mod channels;
 mod codes;
+mod configuration;
 mod creation;
 mod previews;
 mod properties;
+mod pulls;
 mod records;
 mod recovery;
 mod refusals;

@@ -1,10 +1,11 @@
 //! Upgrades and downgrades, walked to their end and interrupted on the way.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::testing::{World, spec};
 use crate::api::OperationPhase;
 use crate::model::observed::PodProblem;
+use crate::model::record::UpgradeCheck;
 use crate::model::{FrontendSetting, Statement, Step, WaitingOn};
 
 /// Only what tells the order: restarts and statements, runs of the same text once.
@@ -358,4 +359,75 @@ fn what_every_pod_says_on_its_way_up_is_one_message() {
         said.extend(super::super::plan(&cluster, &observed).waiting_on.iter().map(ToString::to_string));
     }
     assert_eq!(said.len(), 1, "{said:?}");
+}
+
+#[test]
+fn a_node_that_does_not_come_back_is_told_with_the_line_of_its_log_that_says_why() {
+    let mut world = World::risen(spec("3.5.8", 3, 3, 0));
+    world.ask_for("3.5.9");
+    world.run_until(100, |world, _| world.restarts().len() == 1);
+    world.sick.insert("kube-be-2".to_owned());
+    let line = "Check failed: bad tablet meta";
+    world.last_words.insert("kube-be-2".to_owned(), line.to_owned());
+    let stalled = world.run_until(300, |_, decision| decision.waiting_on.iter().any(|wait| wait.code() == "SR-2211"));
+    assert!(stalled.status.blocked.iter().any(|blocked| blocked.message.contains(line)), "{:?}", stalled.status.blocked);
+    let pod = world.pods.get_mut("kube-be-2").unwrap();
+    (pod.ready, pod.running) = (false, false);
+    pod.problem = Some(PodProblem { reason: "CrashLoopBackOff".to_owned(), message: "back-off 40s".to_owned(), stuck: true });
+    let failing = world.pass();
+    let told = failing.status.blocked.iter().find(|blocked| blocked.code == "SR-2002").expect("it fails");
+    assert!(told.message.contains("back-off 40s; its log says: Check failed: bad tablet meta"), "{}", told.message);
+}
+
+/// The checks of a hop from a release to another with this configuration of one component.
+fn checked(from: &str, to: &str, section: &str, env: &Value) -> (Vec<String>, Vec<UpgradeCheck>) {
+    let mut spec = spec(from, 3, 3, 1);
+    let field = match section {
+        "starRocksFeSpec" => "feEnvVars",
+        "starRocksBeSpec" => "beEnvVars",
+        _ => "cnEnvVars",
+    };
+    spec[section][field] = env.clone();
+    let mut world = World::risen(spec);
+    world.ask_for(to);
+    world.pass();
+    let decision = world.pass();
+    let blocked = decision.waiting_on.iter().filter(|wait| wait.code() == "SR-2210").map(ToString::to_string).collect();
+    (blocked, world.upgrade().status.checks.clone())
+}
+
+#[test]
+fn options_of_the_jvm_are_held_against_the_jdk_of_the_target_wherever_they_are_written() {
+    let options = |text: &str| json!([{"name": "JAVA_OPTS", "value": text}]);
+    for section in ["starRocksFeSpec", "starRocksBeSpec", "starRocksCnSpec"] {
+        let (blocked, _) = checked("3.4.10", "3.5.20", section, &options("-Xmx8g -XX:MaxPermSize=256m"));
+        assert!(blocked.len() == 1 && blocked[0].contains("-XX:MaxPermSize=256m, which JDK 17 refuses"), "{section}: {blocked:?}");
+    }
+    let (blocked, checks) = checked("3.4.10", "3.5.20", "starRocksBeSpec", &options("-Xmx8g"));
+    let hints = checks.iter().find(|check| check.name == "ConfigurationHints").expect("they are looked for");
+    let message = hints.message.clone().unwrap_or_default();
+    assert_eq!((blocked.len(), hints.result.as_str()), (0, "Warn"));
+    assert!(
+        message.contains("BE: JAVA_OPTS is set without --add-opens=java.base/java.util=ALL-UNNAMED") && message.contains("SR-1221"),
+        "{message}"
+    );
+    let (_, checks) = checked("3.4.10", "3.5.20", "starRocksFeSpec", &options("-Xmx8g"));
+    assert!(
+        checks.iter().any(|check| check.name == "ConfigurationHints" && check.result.as_str() == "Pass"),
+        "frontends need none of them: {checks:?}"
+    );
+}
+
+#[test]
+fn a_key_that_backends_read_no_longer_is_found_in_the_configuration_of_compute_nodes_too() {
+    let mut world = World::risen(spec("3.1.17", 3, 3, 1));
+    world.ask_for("3.2.16");
+    let mut cluster = world.cluster();
+    let node = cluster.compute_node.as_mut().expect("there are compute nodes");
+    node.config.insert("block_cache_enable".to_owned(), "true".to_owned());
+    let waits: Vec<String> = super::super::plan(&cluster, &world.observe()).waiting_on.iter().map(ToString::to_string).collect();
+    assert!(
+        waits.iter().any(|wait| wait.contains("CN configuration") && wait.contains("block_cache_enable is now called datacache_*")),
+        "{waits:?}"
+    );
 }

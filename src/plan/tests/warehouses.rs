@@ -119,6 +119,8 @@ impl Stage {
     fn act(&mut self, step: &Step) {
         match step {
             Step::Hold => self.held = true,
+            // No hop is made in a warehouse.
+            Step::PullImage(_) | Step::EndPull { .. } => unreachable!("nothing is pulled for a warehouse"),
             Step::LetGo { object: None } => self.held = false,
             Step::LetGo { object: Some(key) } => _ = self.observed.objects.entry(key.kind).or_default().remove(&key.name),
             Step::Apply(object) => self.apply(object),
@@ -210,6 +212,7 @@ fn pod(name: &str, ordinal: u32, serial: u32, set: &LiveObject, now: Timestamp) 
         deleting: false,
         restarts: 0,
         problem: None,
+        unexplained: None,
         failed: false,
     }
 }

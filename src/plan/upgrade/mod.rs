@@ -2,11 +2,14 @@
 //!
 //! Preflight, image, freeze; then nodes (the engine in `rollout`); then thaw, and a closing image after the last hop.
 
+mod budgets;
+mod configuration;
 mod freeze;
 mod image;
 mod loads;
 pub(super) mod nodes;
 mod preflight;
+pub(super) mod pulls;
 mod thaw;
 
 use std::collections::BTreeSet;
@@ -65,6 +68,7 @@ pub(super) fn foreseeable(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
 fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
     let phase = draft.operation.as_ref().map(|operation| operation.phase.clone()).unwrap_or_default();
     if phase < OperationPhase::Image {
+        pulls::keep(view, leg, draft);
         let (running, unknown) = match loads::active(view) {
             Ok(running) => (running, None),
             Err(wait) => (Vec::new(), Some(wait)),
@@ -74,6 +78,9 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
         draft.checks = Some(checks);
         draft.wait_all(permission(view, leg, draft));
         if !draft.waiting.is_empty() || draft.operation.as_ref().is_some_and(|operation| record::is_being_made(view, operation)) {
+            return false;
+        }
+        if !pulls::drive(view, leg, draft) {
             return false;
         }
         let next = if image::is_needed(leg) { OperationPhase::Image } else { OperationPhase::Freeze };

@@ -4,6 +4,7 @@ use super::super::health;
 use super::super::record::Checklist;
 use super::super::versions::Leg;
 use super::super::view::{View, require};
+use super::{budgets, configuration, pulls};
 use crate::model::cluster::RunMode;
 use crate::model::{Component, Statement, Step, WaitingOn};
 use crate::release::{self, Condition, ConditionKind, ConfigHow, ConfigStep, MachineCheck};
@@ -31,8 +32,12 @@ pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Ch
         list.add("RoutineLoads", loads);
     }
     list.add("FrontendOutage", frontend_outage(view, leg));
+    list.add("DisruptionBudgets", budgets::against(view, leg));
     list.add("SingleReplicaTables", single_replica_tables(view));
-    list.add("Configuration", conditions(view, leg).filter_map(|condition| incompatible(view, condition)));
+    list.add("Configuration", configuration::faults(view, leg));
+    list.note("ConfigurationHints", configuration::hints(view, leg));
+    list.note("ImagesPresent", pulls::notes(view, leg));
+    list.remark(pulls::remark(view, leg));
     list.add("Backup", view.cluster.policy.backup_required.then_some(WaitingOn::BackupMissing));
     list.note("ManualSteps", for_people(view, leg));
     list.note("ReleaseSupport", unsupported(view, leg));
@@ -42,11 +47,7 @@ pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Ch
 /// What of it follows from the resource and the hop alone, without asking anybody.
 pub(super) fn foreseeable(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
     let backup = view.cluster.policy.backup_required.then_some(WaitingOn::BackupMissing);
-    frontend_outage(view, leg)
-        .into_iter()
-        .chain(conditions(view, leg).filter_map(|condition| incompatible(view, condition)))
-        .chain(backup)
-        .collect()
+    frontend_outage(view, leg).into_iter().chain(configuration::faults(view, leg)).chain(backup).collect()
 }
 
 /// What is known against the release that the hop goes to, though nothing forbids it.
@@ -96,7 +97,7 @@ pub(super) fn for_people(view: &View<'_>, leg: &Leg) -> Vec<String> {
     conditions.chain(lines).chain(afterwards).collect()
 }
 
-fn conditions<'l>(view: &View<'_>, leg: &'l Leg) -> impl Iterator<Item = &'l Condition> + use<'l> {
+pub(super) fn conditions<'l>(view: &View<'_>, leg: &'l Leg) -> impl Iterator<Item = &'l Condition> + use<'l> {
     let mode = match view.cluster.run_mode {
         RunMode::SharedNothing => release::RunMode::SharedNothing,
         RunMode::SharedData => release::RunMode::SharedData,
@@ -176,91 +177,5 @@ fn single_replica_tables(view: &View<'_>) -> Option<WaitingOn> {
             detail: format!("{tables} partitions of user tables have a single replica and are unavailable while their backend restarts"),
         }),
         Err(wait) => Some(wait),
-    }
-}
-
-fn incompatible(view: &View<'_>, condition: &Condition) -> Option<WaitingOn> {
-    if condition.kind != ConditionKind::Required {
-        return None;
-    }
-    if condition.check == Some(MachineCheck::NotHere) {
-        let way_out = "take another release, or correct the version catalog if the issue does not concern you".to_owned();
-        return Some(WaitingOn::UpgradeRefused { code: condition.code.clone(), reason: condition.text.clone(), way_out });
-    }
-    let (component, found) = match condition.check.as_ref()? {
-        MachineCheck::JavaOptsLint { jdk } => each(view, |config| java_opts_fault(config, *jdk))?,
-        MachineCheck::NoJavaOptsForOtherJdks => each(view, |config| {
-            let key = ["JAVA_OPTS_FOR_JDK_9", "JAVA_OPTS_FOR_JDK_11"].into_iter().find(|key| config(key).is_some())?;
-            Some(format!("{key} is set"))
-        })?,
-        MachineCheck::ConfigKeyRenamed { component, old, new } => {
-            let (component, found) = key_in_use(view, *component, old)?;
-            (component, format!("{found} is now called {new}"))
-        }
-        MachineCheck::ConfigKeyRemoved { component, key } => {
-            let (component, found) = key_in_use(view, *component, key)?;
-            (component, format!("{found} is gone"))
-        }
-        MachineCheck::FrontendConfigEquals { key, value } => {
-            let present = view.cluster.frontend.config.get(key);
-            if present.is_some_and(|present| present.trim() == value) {
-                return None;
-            }
-            (Component::Frontend, format!("{key} must be {value}"))
-        }
-        _ => return None,
-    };
-    Some(WaitingOn::ConfigurationIncompatible { component, detail: format!("{found}. {} ({})", condition.text, condition.code) })
-}
-
-/// A key in the configuration of a component that is meant by `pattern`, which may end in `*`.
-fn key_in_use(view: &View<'_>, component: release::Component, pattern: &str) -> Option<(Component, String)> {
-    let component = component_of(component);
-    let prefix = pattern.strip_suffix('*');
-    let mut keys = view.cluster.workload(component)?.config.keys();
-    let found = keys.find(|key| prefix.map_or(*key == pattern, |prefix| key.starts_with(prefix)))?;
-    Some((component, found.clone()))
-}
-
-/// The first component in whose configuration something is found.
-fn each(view: &View<'_>, find: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<String>) -> Option<(Component, String)> {
-    view.cluster.workloads().find_map(|workload| {
-        let value = |key: &str| {
-            let by_env = workload.env.iter().find(|variable| variable.name == key).and_then(|variable| variable.value.clone());
-            workload.config.get(key).cloned().or(by_env)
-        };
-        Some((workload.component, find(&value)?))
-    })
-}
-
-/// An option in JAVA_OPTS with which the JDK does not start.
-fn java_opts_fault(config: &dyn Fn(&str) -> Option<String>, jdk: u32) -> Option<String> {
-    /// Collector and logging options that JDK 14 to 17 no longer know; an unknown -XX option stops the JVM.
-    const GONE_IN_17: [&str; 9] = [
-        "UseConcMarkSweepGC",
-        "UseParNewGC",
-        "CMS",
-        "UseCMS",
-        "PrintGCDateStamps",
-        "PrintGCTimeStamps",
-        "UseGCLogFileRotation",
-        "NumberOfGCLogFiles",
-        "GCLogFileSize",
-    ];
-    if config("JAVA_OPTS").is_none() || jdk < 17 {
-        return None;
-    }
-    let options = config("JAVA_OPTS")?;
-    let name = |option: &str| option.trim_matches('"').strip_prefix("-XX:").map(|rest| rest.trim_start_matches(['+', '-']).to_owned());
-    let fault =
-        options.split_whitespace().find(|option| name(option).is_some_and(|name| GONE_IN_17.iter().any(|gone| name.starts_with(gone))))?;
-    Some(format!("JAVA_OPTS holds {fault}, which JDK {jdk} refuses"))
-}
-
-const fn component_of(component: release::Component) -> Component {
-    match component {
-        release::Component::Frontend => Component::Frontend,
-        release::Component::Backend => Component::Backend,
-        release::Component::ComputeNode => Component::ComputeNode,
     }
 }

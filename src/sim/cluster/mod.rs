@@ -231,6 +231,11 @@ impl ControlPlane {
         self.kubelet.strike(Blow::OutOfMemory { pod: Key::new("Pod", namespace, pod), container: container.to_owned() });
     }
 
+    /// The log of a container's present or previous run; `None` if there was no such run, or not on a node that is played here.
+    pub fn log(&self, runtime: &dyn ContainerRuntime, pod: (&str, &str), container: &str, previous: bool) -> Option<String> {
+        self.kubelet.log(&Key::new("Pod", pod.0, pod.1), container, previous, runtime)
+    }
+
     /// From now on no node can pull this image, and none has it.
     pub fn break_image(&mut self, image: &str) {
         self.kubelet.break_image(image);

@@ -95,6 +95,10 @@ impl ContainerRuntime for Fake {
         self.programs.get(id).map(|program| program.state.clone())
     }
 
+    fn log(&self, id: &ContainerId) -> String {
+        format!("{} works\n", id.container)
+    }
+
     fn generation(&self) -> u64 {
         self.generation
     }
@@ -808,6 +812,10 @@ fn crash_loops_back_off_from_ten_seconds_to_five_minutes() {
     assert_eq!(text(&status, "/state/waiting/reason"), "CrashLoopBackOff");
     assert_eq!(number(&status, "/lastState/terminated/exitCode"), Some(1));
     assert_eq!(phase(&lab.get("Pod", "one")), "Running");
+    assert_eq!(text(&status, "/lastState/terminated/message"), "", "nothing writes a termination message");
+    let log = |container: &str, previous: bool| lab.plane.log(&lab.runtime, ("db", "one"), container, previous);
+    assert!(log("main", true).is_some_and(|log| log.ends_with(" INFO fe:1 starts\n")), "{:?}", log("main", true));
+    assert_eq!((log("main", false), log("other", false)), (log("main", true), None));
 }
 
 #[test]

@@ -136,6 +136,7 @@ const LINES: &[Line] = lines! {
     "apps" "v1" api::apps::v1::ControllerRevision, "ControllerRevision" "controllerrevisions" [] [] [];
     "autoscaling" "v2" api::autoscaling::v2::HorizontalPodAutoscaler, "HorizontalPodAutoscaler" "horizontalpodautoscalers" ["hpa"] ["all"] [Status];
     "policy" "v1" api::policy::v1::PodDisruptionBudget, "PodDisruptionBudget" "poddisruptionbudgets" ["pdb"] [] [Status, Generation];
+    "networking.k8s.io" "v1" api::networking::v1::NetworkPolicy, "NetworkPolicy" "networkpolicies" ["netpol"] [] [Generation];
     "discovery.k8s.io" "v1" api::discovery::v1::EndpointSlice, "EndpointSlice" "endpointslices" [] [] [Generation];
     "coordination.k8s.io" "v1" api::coordination::v1::Lease, "Lease" "leases" [] [] [];
     "storage.k8s.io" "v1" api::storage::v1::StorageClass, "StorageClass" "storageclasses" ["sc"] [] [Cluster];

@@ -11,6 +11,11 @@ pub trait Backend: Send + 'static {
     fn store(&mut self) -> &mut Store;
     /// Called after each request that may have changed something, so that control loops can react.
     fn touched(&mut self);
+    /// The log of a container's present or previous run; `None` where nothing runs that could have written one.
+    fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Option<String> {
+        let _ = (namespace, pod, container, previous);
+        None
+    }
 }
 
 /// A request in the authorizer's words.

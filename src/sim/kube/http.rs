@@ -51,6 +51,13 @@ impl<B: Backend> Shared<B> {
         action(world.store())
     }
 
+    fn log(&self, call: &Call) -> Result<Answer, ApiError> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = reads::LogRequest::of(world.store(), call)?;
+        let log = world.log(&call.path.namespace, &call.path.name, &request.container, request.previous);
+        request.answer(&call.path.name, log.as_deref())
+    }
+
     /// Carries out a request that may change something, lets the world react, and wakes the watches if there is news.
     fn change<T>(&self, action: impl FnOnce(&mut Store) -> T) -> T {
         let (outcome, news) = {
@@ -266,6 +273,7 @@ impl<B: Backend> ApiService<B> {
                 let watch = self.shared.with_store(|store| Watch::open(&self.shared, store, call))?;
                 Ok(streamed(watch))
             }
+            "get" if call.path.subresource == "log" && call.path.plural == "pods" => self.shared.log(&call).map(answered),
             "get" => self.shared.with_store(|store| reads::get(store, &call)).map(answered),
             "list" => self.shared.with_store(|store| reads::list(store, &call)).map(answered),
             "create" => self.shared.change(|store| writes::create(store, &call)).map(answered),

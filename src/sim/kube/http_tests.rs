@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::api::{DeleteParams, DynamicObject, EvictParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{DeleteParams, DynamicObject, EvictParams, ListParams, LogParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -32,6 +32,10 @@ impl Backend for World {
 
     fn touched(&mut self) {
         self.touched += 1;
+    }
+
+    fn log(&self, _: &str, _: &str, _: &str, previous: bool) -> Option<String> {
+        (!previous).then(|| "one\ntwo\nthree\n".to_string())
     }
 }
 
@@ -93,6 +97,21 @@ async fn a_kube_client_creates_reads_lists_patches_and_deletes() {
     pods.delete("a", &DeleteParams::default()).await.unwrap();
     assert_eq!(code(pods.get("a").await.unwrap_err()), 404);
     assert_eq!(world.lock().unwrap().touched, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_are_cut_as_a_kubelet_cuts_them_and_a_run_that_never_was_is_a_bad_request() {
+    let (_, server) = server();
+    let pods: Api<Pod> = Api::namespaced(server.admin_client(), "default");
+    pods.create(&PostParams::default(), &typed(pod("a"))).await.unwrap();
+    let log = async |parameters: LogParams| pods.logs("a", &parameters).await;
+    assert_eq!(log(LogParams::default()).await.unwrap(), "one\ntwo\nthree\n");
+    let last = LogParams { tail_lines: Some(2), ..LogParams::default() };
+    assert_eq!(log(last.clone()).await.unwrap(), "two\nthree\n");
+    assert_eq!(log(LogParams { limit_bytes: Some(5), ..last }).await.unwrap(), "two\nt");
+    assert_eq!(code(log(LogParams { previous: true, ..LogParams::default() }).await.unwrap_err()), 400);
+    assert_eq!(code(log(LogParams { container: Some("nosuch".to_string()), ..LogParams::default() }).await.unwrap_err()), 400);
+    assert_eq!(code(pods.logs("nosuch", &LogParams::default()).await.unwrap_err()), 404);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod allocation;
 mod builtin;
 mod call;
 mod columns;
+mod custom_resource;
 mod decode;
 mod defaults;
 mod definition;
@@ -46,6 +47,7 @@ mod write;
 mod writes;
 
 pub use self::http::{ApiServer, ApiService, ResponseBody};
+pub use custom_resource::refusals;
 pub use error::{ApiError, FaultKind, FieldFault};
 pub use gate::{Backend, Gatekeeper, RequestInfo, Verdict};
 pub use options::{DeleteOptions, FieldValidation, Mode, PatchKind, Propagation, WriteOptions, Written};

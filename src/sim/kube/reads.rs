@@ -82,10 +82,58 @@ pub(super) fn get(store: &Store, call: &Call) -> Result<Answer, ApiError> {
         "" => {}
         "status" if addressed.version.status => {}
         "scale" => return store.scale(kind, namespace, name).map(Answer::ok),
-        "log" if kind == "Pod" => return Ok(Answer { payload: Payload::Text(String::new()), ..Answer::ok(Value::Null) }),
         _ => return Err(ApiError::no_such_path()),
     }
     Ok(Answer::ok(show(call, &addressed, object, store.now())))
+}
+
+/// A request for the log of a container.
+pub(super) struct LogRequest {
+    pub container: String,
+    pub previous: bool,
+    tail_lines: Option<usize>,
+    limit_bytes: Option<usize>,
+}
+
+impl LogRequest {
+    /// Reads a request; refuses one for a pod or container that does not exist, or that leaves open which of several is meant.
+    pub fn of(store: &Store, call: &Call) -> Result<Self, ApiError> {
+        let addressed = call.address(store.registry())?;
+        let (namespace, name) = (call.path.namespace.as_str(), call.path.name.as_str());
+        let pod = store.get("Pod", namespace, name).ok_or_else(|| ApiError::not_found(&addressed.resource, name))?;
+        let list = |field: &str| pod["spec"][field].as_array().into_iter().flatten().filter_map(|container| container["name"].as_str());
+        let mains: Vec<&str> = list("containers").collect();
+        let container = match (call.query.text("container"), mains.as_slice()) {
+            (Some(asked), _) if mains.contains(&asked) || list("initContainers").any(|name| name == asked) => asked,
+            (Some(asked), _) => return Err(ApiError::bad_request(format!("container {asked} is not valid for pod {name}"))),
+            (None, [only]) => only,
+            (None, _) => {
+                let choice = format!("a container name must be specified for pod {name}, choose one of: [{}]", mains.join(" "));
+                return Err(ApiError::bad_request(choice));
+            }
+        };
+        let number = |key: &str| call.query.number(key).and_then(|number| usize::try_from(number).ok());
+        Ok(Self {
+            container: container.to_string(),
+            previous: call.query.flag("previous"),
+            tail_lines: number("tailLines"),
+            limit_bytes: number("limitBytes"),
+        })
+    }
+
+    /// The answer, as a kubelet cuts it: the last lines, and of these the first bytes.
+    pub fn answer(&self, pod: &str, log: Option<&str>) -> Result<Answer, ApiError> {
+        if log.is_none() && self.previous {
+            let message = format!("previous terminated container \"{}\" in pod \"{pod}\" not found", self.container);
+            return Err(ApiError::bad_request(message));
+        }
+        let lines: Vec<&str> = log.unwrap_or_default().split_inclusive('\n').collect();
+        let skipped = self.tail_lines.map_or(0, |tail| lines.len().saturating_sub(tail));
+        let mut text = lines.into_iter().skip(skipped).collect::<String>();
+        let limit = self.limit_bytes.unwrap_or(text.len()).min(text.len());
+        text.truncate((0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+        Ok(Answer { payload: Payload::Text(text), ..Answer::ok(Value::Null) })
+    }
 }
 
 /// A list, whole or page by page.

@@ -77,7 +77,7 @@ impl StarRocks {
     }
 
     /// Queries on tables need a backend that counts as alive and answers (real-fe.md §11.2: Alive alone does not mean that queries work).
-    fn live_backend(&self, group: &Group) -> Result<(), SqlReply> {
+    pub(super) fn live_backend(&self, group: &Group) -> Result<(), SqlReply> {
         let alive: Vec<_> = group.nodes.values().filter(|node| node.alive).collect();
         if alive.is_empty() {
             return Err(failed(1064, "Backend node not found. Check if any backend node is down.backend: "));
@@ -100,7 +100,7 @@ impl StarRocks {
         self.live_backend(group)?;
         match view {
             "partitions_meta" => Ok(partitions_meta(group, words)),
-            "be_configs" => Ok(empty("BE_ID|NAME|VALUE|TYPE|DEFAULT|MUTABLE")),
+            "be_configs" => Ok(self.node_configuration(group, words)),
             "tables" => {
                 let lines = group.tables.values().map(|table| vec![Some(table.database.clone()), Some(table.name.clone())]).collect();
                 Ok(rows(&["TABLE_SCHEMA", "TABLE_NAME"], lines))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::process::{Component, Phase, Process, scratch};
+use super::process::{Component, Phase, Process, ends_at_once, scratch};
 use super::restore::restores;
 use super::state::{FrontendVolume, MemberRole, Volume};
 use super::version::{Written, frontend_refusal};
@@ -23,7 +23,10 @@ impl StarRocks {
         self.volumes.remove(&scratch(&start));
         let mut process = Process::new(start, self.runs, self.now);
         let (component, release) = (process.component, process.release);
-        if component == Component::Other {
+        let brief = ends_at_once(&process.start);
+        if brief {
+            process.phase = Phase::Leaving { since: self.now, at: self.now, code: 0, graceful: false };
+        } else if component == Component::Other {
             process.phase = Phase::Serving;
             process.serving_since = Some(self.now);
         }
@@ -31,6 +34,9 @@ impl StarRocks {
         self.generation += 1;
         self.hanging.borrow_mut().remove(&id);
         self.note_start(&id);
+        if brief {
+            return self.schedule_step(&id, Duration::from_millis(100), Step::Exit);
+        }
         if component == Component::Other {
             return;
         }

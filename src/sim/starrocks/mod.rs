@@ -27,6 +27,7 @@ mod image;
 mod information;
 mod known;
 mod lifecycle;
+mod node_configuration;
 mod parameters;
 mod proc;
 mod process;
@@ -313,6 +314,19 @@ impl ContainerRuntime for StarRocks {
         self.processes.get(id).map(|process| match &process.phase {
             Phase::Exited { code, message } => ContainerState::Exited { code: *code, message: message.clone() },
             _ => ContainerState::Running,
+        })
+    }
+
+    fn log(&self, id: &ContainerId) -> String {
+        let stuck = self.processes.get(id).and_then(|process| process.stuck_at);
+        // real-fe.md §10: a running frontend only stalls, and says so every five seconds.
+        stuck.map_or_else(String::new, |(_, journal)| {
+            format!(
+                "{} ERROR (replayer|87) [GlobalStateMgr.replayJournalInner():2170] replayer thread catch an exception when replay journal {}. \
+                 UNKNOWN Operation Type 10210\n",
+                self.now.to_seconds_text(),
+                journal + 1
+            )
         })
     }
 

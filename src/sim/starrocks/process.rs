@@ -23,6 +23,9 @@ pub enum Component {
 impl Component {
     /// Decides by image name, entrypoint or `COMPONENT_NAME` (starrocks.md §9; go-operator.md §2.10).
     pub(super) fn of(start: &ContainerStart) -> Self {
+        if ends_at_once(start) {
+            return Self::Other;
+        }
         let repository = repository_of(&start.image);
         let entry = words(start).into_iter().find(|word| word.contains("_entrypoint.sh")).unwrap_or_default();
         let declared = start.environment.get("COMPONENT_NAME").map_or("", String::as_str);
@@ -96,7 +99,7 @@ pub(super) struct Process {
     pub(super) in_group: bool,
     /// Frontend: was a follower before it led (real-fe.md §8: `can_read`).
     pub(super) followed: bool,
-    /// Frontend: in-memory parameters that differ from file and default.
+    /// In-memory parameters that differ from file and default.
     pub(super) memory: BTreeMap<&'static str, String>,
     /// Frontend: since when replay is stuck at an operation it does not know.
     pub(super) stuck_at: Option<(Timestamp, u64)>,
@@ -215,6 +218,11 @@ impl Process {
             }
         }
     }
+}
+
+/// Whether a container runs nothing but `true`, in whatever image.
+pub(super) fn ends_at_once(start: &ContainerStart) -> bool {
+    start.command.len() == 1 && start.command.iter().all(|word| word == "true")
 }
 
 /// The words of the command, also of one that is handed to a shell as a whole.

@@ -28,6 +28,8 @@ impl StarRocks {
             self.set(session, &mut cursor)
         } else if cursor.eat("grant") {
             self.grant(session, &mut cursor)
+        } else if cursor.eat("update") {
+            self.update(session, &mut cursor)
         } else if cursor.eat("alter user") {
             self.alter_user(session, &mut cursor)
         } else {

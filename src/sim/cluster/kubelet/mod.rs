@@ -64,6 +64,12 @@ impl Kubelet {
         self.broken.remove(image);
     }
 
+    /// The log of a container, as `Container::log` has it; `None` also for one that no kubelet here runs.
+    pub(super) fn log(&self, pod: &Key, container: &str, previous: bool, runtime: &dyn ContainerRuntime) -> Option<String> {
+        let worker = self.workers.values().find(|worker| worker.key == *pod)?;
+        worker.containers().find(|candidate| candidate.name() == container)?.log(previous, runtime)
+    }
+
     pub(super) fn strike(&mut self, blow: Blow) {
         self.blows.push(blow);
     }

@@ -14,6 +14,21 @@ use crate::sim::runtime::{ContainerRuntime, ContainerState, Signal};
 const LEAST_GRACE: Duration = Duration::from_secs(2);
 
 impl Container {
+    /// What the present run has written, or the last one if it has ended; with `previous` the one before. `None` if there was none.
+    pub(super) fn log(&self, previous: bool, runtime: &dyn ContainerRuntime) -> Option<String> {
+        let begin = |since: Timestamp| format!("{} INFO {} starts\n", since.to_seconds_text(), self.image());
+        let ended = |ended: &Ended| {
+            let lines = ended.message.lines().map(|line| format!("{} ERROR {line}\n", ended.finished.to_seconds_text()));
+            begin(ended.started) + &lines.collect::<String>()
+        };
+        match &self.state {
+            State::Running { since } if !previous => Some(begin(*since) + &runtime.log(&self.id)),
+            State::Ended if previous => None,
+            State::Created | State::Pulling { .. } | State::PullFailed { .. } | State::ConfigFault { .. } if !previous => None,
+            _ => self.ended.as_ref().map(ended),
+        }
+    }
+
     /// Runs a lifecycle hook; returns how long it takes.
     pub(super) fn run_hook(&self, hook: &str, bench: &mut Bench) -> Duration {
         let Some(handler) = self.spec.pointer(&format!("/lifecycle/{hook}")) else { return Duration::ZERO };

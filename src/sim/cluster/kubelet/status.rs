@@ -196,7 +196,9 @@ fn terminated(worker: &Worker, container: &Container, ended: &Ended) -> Value {
     let mut shown = Map::new();
     shown.insert("exitCode".into(), json!(ended.code));
     shown.insert("reason".into(), json!(ended.reason));
-    if !ended.message.is_empty() {
+    // Nothing in these containers writes to /dev/termination-log.
+    let from_log = text(&container.spec, "/terminationMessagePolicy") == "FallbackToLogsOnError";
+    if from_log && ended.code != 0 && !ended.message.is_empty() {
         shown.insert("message".into(), json!(ended.message));
     }
     shown.insert("startedAt".into(), json!(ended.started.to_seconds_text()));
