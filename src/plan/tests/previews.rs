@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::testing::{World, spec};
-use super::super::{Preview, as_described, preview, refused_way};
+use super::super::{Preview, Restart, as_described, preview, refused_way};
 use crate::api::StarRocksClusterStatus;
 use crate::model::{Component, Record, Timestamp};
 use crate::release::{Phase, ReleaseTable, Topology, Version, outline};
@@ -98,6 +98,21 @@ fn a_change_of_release_and_of_resources_is_one_restart_with_both_reasons() {
     assert_eq!(told.restarts.last().unwrap().reason(), "to 3.5.9");
     after.run_to_rest(300);
     assert_eq!(pods(&told), after.restarts());
+}
+
+#[test]
+fn a_changed_file_restarts_its_component_where_that_is_asked_for() {
+    let mut world = super::configuration::risen(Some("Restart"));
+    super::configuration::write(&mut world, "fe.conf", "a = 2\nfixed = 1\nJAVA_OPTS = -Xmx8g");
+    let told = preview(&world.cluster(), &world.observe());
+    assert_eq!(told.restarts.iter().map(Restart::reason).collect::<Vec<_>>(), ["fe.conf (a)"; 3]);
+    world.run_until(300, |world, _| world.restarts().len() == 3);
+    assert_eq!(pods(&told), world.restarts());
+    let mut world = super::configuration::risen(Some("Live"));
+    super::configuration::write(&mut world, "fe.conf", "a = 2\nfixed = 1\nJAVA_OPTS = -Xmx8g");
+    let told = preview(&world.cluster(), &world.observe());
+    assert_eq!(pods(&told), Vec::<&str>::new());
+    assert!(told.others[0].starts_with("fe.conf (a): set in running nodes"), "{:?}", told.others);
 }
 
 #[test]
