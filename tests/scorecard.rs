@@ -1,5 +1,5 @@
 //! `starrocks-operator scorecard` as a test pod runs it: whatever it is given, both outputs together are one document with a result, and the exit code is 0.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

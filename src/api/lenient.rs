@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde_json::Value;
@@ -41,6 +42,21 @@ where
             serde_json::from_value(value).map_err(D::Error::custom)
         }
     }
+}
+
+/// Reads one int-or-string of ours. What is neither, or takes more than 32 bits, becomes the text that was written, which `validate` refuses.
+pub(super) fn any_int_or_string<'de, D>(deserializer: D) -> Result<Option<IntOrString>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => None,
+        Value::String(text) => Some(IntOrString::String(text)),
+        other => match other.as_i64().and_then(|number| i32::try_from(number).ok()) {
+            Some(number) => Some(IntOrString::Int(number)),
+            None => Some(IntOrString::String(other.to_string())),
+        },
+    })
 }
 
 const INT_OR_STRING_KEYS: [&str; 2] = ["port", "maxUnavailable"];

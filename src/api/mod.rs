@@ -39,7 +39,7 @@ pub use cluster::{DisasterRecovery, StarRocksCluster, StarRocksClusterSpec};
 pub use components::{BeSpec, CnSpec, ComponentSpec, FeProxySpec, FeSpec, LoadSpec};
 pub use configuration::{ConfigurationChange, ConfigurationStatus, ConfigurationUpdate};
 pub use operation::{
-    Blocked, DeclinedOutcome, DeclinedUpgrade, ImageMark, LastUpgrade, Operation, OperationKind, OperationPhase, RoutineLoadMark,
+    Blocked, DeclinedOutcome, DeclinedUpgrade, DrainMark, ImageMark, LastUpgrade, Operation, OperationKind, OperationPhase, RoutineLoadMark,
 };
 pub use release::{
     CatalogConfig, CatalogCves, CatalogImage, CatalogImages, CatalogIssue, CatalogKey, CatalogMatch, CatalogRelease, CatalogRename,
@@ -52,5 +52,8 @@ pub use run::{
 pub use service::{ServicePort, ServiceSpec};
 pub use status::{ChannelStatus, CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, StarRocksClusterStatus};
 pub use storage::{ConfigMapInfo, MountInfo, StorageVolume};
-pub use upgrade::{Approval, AutomaticUpdates, Consent, Credentials, MaintenanceWindow, OnFailure, UpdateMode, UpgradePolicy, Weekday};
+pub use upgrade::{
+    Approval, AutomaticUpdates, Canary, CanaryVerdict, Consent, Credentials, MaintenanceWindow, MetricBound, OnFailure, UpdateMode,
+    UpgradePolicy, Weekday,
+};
 pub use warehouse::{StarRocksWarehouse, StarRocksWarehouseSpec, StarRocksWarehouseStatus, WarehouseTemplate};

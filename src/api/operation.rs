@@ -68,6 +68,10 @@ pub struct Operation {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub routine_loads: Vec<RoutineLoadMark>,
 
+    /// Nodes whose restart waits for their queries (`drainSeconds`).
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub drains: Vec<DrainMark>,
+
     /// Name of the StarRocksUpgrade that explains this operation and in which it is approved, paused or cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
@@ -175,6 +179,24 @@ pub struct RoutineLoadMark {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub resumed_at: Option<String>,
+}
+
+/// A node whose restart waits for the queries that run on it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DrainMark {
+    /// Pod of the node.
+    #[serde(deserialize_with = "null_is_default")]
+    pub pod: String,
+
+    /// UID of the pod.
+    #[serde(deserialize_with = "null_is_default")]
+    pub uid: String,
+
+    /// Since when its restart has been due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub since: Option<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -124,7 +124,10 @@ fn a_resource_that_names_every_field_with_an_empty_value_parses_and_keeps_the_re
 fn fields_of_the_two_later_upstream_releases_and_ours_come_back_as_written() {
     let parsed = round_trip(json!({
         "version": "3.5.9",
-        "upgradePolicy": {"paused": true, "canarySoakSeconds": 0, "nodeTimeoutSeconds": 850,
+        "upgradePolicy": {"paused": true, "canarySoakSeconds": 0, "nodeTimeoutSeconds": 850, "drainSeconds": 60,
+                          "maxUnavailableComputeNodes": "25%",
+                          "canary": {"nodes": 2, "verdict": {"sql": "SELECT 1", "metrics": [
+                              {"name": "x", "labels": {"a": "b"}, "max": "500m", "min": -1}]}},
                           "consents": ["SingleFrontendOutage", "FromTheFuture"]},
         "credentials": {"secretName": "operator", "userKey": "user", "passwordKey": "pw"},
         "starRocksFeSpec": {
@@ -284,4 +287,16 @@ fn the_rules_on_our_own_fields_say_what_is_wrong() {
     assert!(faults(json!({"version": "latest"})).contains("full release"));
     assert!(faults(json!({"upgradePolicy": {"nodeTimeoutSeconds": 900}})).contains("repairs a lost backend after 900 seconds"));
     assert!(faults(json!({"upgradePolicy": {"canarySoakSeconds": -1}})).contains("between 0 and 86400"));
+    assert!(faults(json!({"upgradePolicy": {"drainSeconds": 3_601}})).contains("between 0 and 3600"));
+    for allowed in [json!(1), json!(1_000), json!("1%"), json!("100%")] {
+        assert_eq!(faults(json!({"upgradePolicy": {"maxUnavailableComputeNodes": allowed, "drainSeconds": 0}})), "");
+    }
+    let verdict = |verdict: Value| faults(json!({"upgradePolicy": {"canary": {"nodes": 2, "verdict": verdict}}}));
+    assert_eq!(verdict(json!({"sql": "SELECT 1", "metrics": [{"name": "x", "labels": {"a": "b"}, "max": "500m"}]})), "");
+    assert_eq!(verdict(json!({"sql": "\n select\n1"})), "");
+    assert!(verdict(json!({})).contains("a verdict needs sql or metrics"));
+    assert!(verdict(json!({"sql": "SELECT 1; DROP TABLE t"})).contains("one SELECT statement"));
+    assert!(verdict(json!({"sql": "DROP TABLE t"})).contains("one SELECT statement"));
+    assert!(verdict(json!({"metrics": [{"name": "x"}]})).contains("max or min"));
+    assert!(faults(json!({"upgradePolicy": {"canary": {"nodes": 0}}})).contains("between 1 and 1000"));
 }

@@ -1,10 +1,13 @@
 //! What users say about upgrades and about the account that the operator uses. Never applies a default.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::VERSION_PATTERN;
-use super::lenient::null_is_default;
+use super::lenient::{any_int_or_string, map_without_nulls, null_is_default};
 use super::words::words;
 
 /// How upgrades, downgrades and other restarts of StarRocks nodes are done.
@@ -33,6 +36,10 @@ pub struct UpgradePolicy {
     ]))]
     pub canary_soak_seconds: Option<i32>,
 
+    /// Which nodes are canaries of a release, and what must be true of them after `canarySoakSeconds`. Default: one node, which must be healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+
     /// Seconds that one node may take from the deletion of its pod until StarRocks reports it alive, healthy and on its
     /// new release. Default 600. After that the rollout stops and says which node and why; nothing is undone. At most 850,
     /// because 900 seconds after losing a backend StarRocks begins to copy its tablets elsewhere.
@@ -42,6 +49,20 @@ pub struct UpgradePolicy {
          "message": "nodeTimeoutSeconds must lie between 30 and 850: StarRocks repairs a lost backend after 900 seconds"}
     ]))]
     pub node_timeout_seconds: Option<i32>,
+
+    /// Seconds for which a rollout waits at most, before it restarts a node, until no query runs on it; new ones keep coming. Default 0, at
+    /// most 3600. Takes nothing off `nodeTimeoutSeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 0 && self <= 3600", "message": "drainSeconds must lie between 0 and 3600 (one hour)"}
+    ]))]
+    pub drain_seconds: Option<i32>,
+
+    /// How many compute nodes a rollout may restart at the same time: a number, or a share such as 25%, rounded down; never all of several.
+    /// Default 1. Counts for warehouses of the cluster as well.
+    #[serde(deserialize_with = "any_int_or_string", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "IntOrString", extend("minimum" = 1, "maximum" = 1000, "pattern" = "^([1-9][0-9]?|100)%$"))]
+    pub max_unavailable_compute_nodes: Option<IntOrString>,
 
     /// What waits for your approval: None: nothing; Once: an upgrade or downgrade as a whole; PerHop: each release on its way; PerComponent:
     /// each component at each release. You approve in the StarRocksUpgrade that the operator makes, with
@@ -89,6 +110,69 @@ pub struct UpgradePolicy {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"), length(max = 16))]
     pub consents: Vec<Consent>,
+}
+
+/// The first nodes on a new release.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Canary {
+    /// How many backends (compute nodes, where data is shared) are restarted first and watched together. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 1 && self <= 1000", "message": "nodes must lie between 1 and 1000"}
+    ]))]
+    pub nodes: Option<i32>,
+
+    /// What must be answered with yes before the other nodes follow. A no stops the rollout (SR-2221), or turns it back with
+    /// `onFailure: RollBack`; without an answer it waits (SR-2222). Default: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<CanaryVerdict>,
+}
+
+/// Questions about the canaries, asked when they have been watched for long enough.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.sql) || (has(self.metrics) && size(self.metrics) > 0)", "message": "a verdict needs sql or metrics"}
+]))]
+pub struct CanaryVerdict {
+    /// One SELECT, sent with the operator's account. Its first cell must be true or a number other than 0; anything else and an error mean no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('(?i)^[[:space:]]*select[[:space:]]') && !self.contains(';')", "message": "sql must be one SELECT statement without a semicolon"}
+    ]))]
+    pub sql: Option<String>,
+
+    /// Bounds for metrics of each canary, read from `/metrics` on the node's HTTP port.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(max = 16))]
+    pub metrics: Vec<MetricBound>,
+}
+
+/// A bound for a metric of a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{"rule": "has(self.max) || has(self.min)", "message": "a metric needs max or min"}]))]
+pub struct MetricBound {
+    /// Name, such as starrocks_be_engine_requests_total. Required.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schemars(length(max = 256), extend("pattern" = "^[a-zA-Z_:][a-zA-Z0-9_:]*$"))]
+    pub name: String,
+
+    /// Labels of the samples that count, perhaps among others. Default: all samples count.
+    #[serde(deserialize_with = "map_without_nulls", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub labels: BTreeMap<String, String>,
+
+    /// No sample may be higher; a number such as 0, 0.5 or 2Gi.
+    #[serde(deserialize_with = "any_int_or_string", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "IntOrString")]
+    pub max: Option<IntOrString>,
+
+    /// No sample may be lower.
+    #[serde(deserialize_with = "any_int_or_string", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "IntOrString")]
+    pub min: Option<IntOrString>,
 }
 
 /// What a cluster that follows a channel does by itself.

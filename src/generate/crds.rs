@@ -96,12 +96,16 @@ fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Ours,
+    /// Ours, and so are the metrics in it, which elsewhere are an autoscaler's.
+    Verdict,
     Kubernetes,
 }
 
 /// The fields of ours whose type is Kubernetes'; the field keeps its description, all below lose theirs.
 fn origin_below(field: &str, parent: Origin) -> Origin {
     match field {
+        "verdict" => Origin::Verdict,
+        "metrics" if parent == Origin::Verdict => Origin::Verdict,
         "affinity"
         | "behavior"
         | "beEnvVars"
@@ -138,6 +142,8 @@ fn required_in(field: &str) -> &'static [&'static str] {
         // Of a warehouse, a version catalog and an upgrade; a cluster's spec has no such fields.
         "spec" => &["starRocksCluster", "template", "package", "cluster", "from", "to"],
         "maintenanceWindows" => &["durationMinutes", "start"],
+        // Of a canary's verdict; those of an autoscaler have no name.
+        "metrics" => &["name"],
         // Of an upgrade.
         "checks" => &["name"],
         "steps" => &["number"],
@@ -191,7 +197,7 @@ fn finish(field: &str, parent: Origin, schema: &mut JSONSchemaProps) {
 fn tidy(field: &str, parent: Origin, schema: &mut JSONSchemaProps) {
     schema.title = None;
     schema.description = match parent {
-        Origin::Ours => schema.description.take().map(|text| unwrapped(&text)),
+        Origin::Ours | Origin::Verdict => schema.description.take().map(|text| unwrapped(&text)),
         Origin::Kubernetes => None,
     };
     // Upstream's null is "not given", and the API server drops a null only where the schema does not allow it.
@@ -234,6 +240,8 @@ fn int_or_string(field: &str, schema: &mut JSONSchemaProps) {
     // Ports may be names and maxUnavailable a percentage; all other such values are quantities.
     schema.pattern = match field {
         "port" | "maxUnavailable" => None,
+        // Ours says which texts it takes, beside its numbers.
+        "maxUnavailableComputeNodes" => schema.pattern.take(),
         _ => Some(QUANTITY_PATTERN.to_owned()),
     };
 }

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{CSIVolumeSource, EnvVar, HostPathVolumeSource};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 pub use super::ports::Ports;
-use super::{Component, Configuration, ConfigurationUpdate, Warehouse, Window};
+use super::{Canary, Component, Configuration, ConfigurationUpdate, Share, Warehouse, Window};
 // Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
 pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
 use crate::release::{Catalog, Claim, Image, Version};
@@ -193,8 +193,14 @@ pub struct Policy {
     pub paused: bool,
     /// How long a canary is watched.
     pub canary_soak: Duration,
+    /// What is asked of canaries beyond health; `None` where the resource says nothing of them.
+    pub canary: Option<Canary>,
     /// How long a restarted node may take to come back; under StarRocks' repair tolerance of 900 s.
     pub node_timeout: Duration,
+    /// How long a restart waits at most for the queries that run on the node.
+    pub drain: Duration,
+    /// How many compute nodes a rollout may take down at the same time.
+    pub compute_nodes_at_once: Share,
     /// What waits for approval.
     pub approval: ApprovalScope,
     /// When a rollout or hop may begin; at any time when there is none.

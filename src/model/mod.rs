@@ -1,11 +1,13 @@
 //! What the operator thinks with: a proven Cluster, what was Observed, what was Decided; plain data, no logic that acts.
 
 pub mod answer;
+pub mod canary;
 pub mod cluster;
 pub mod component;
 pub mod configuration;
 pub mod decision;
 pub mod observed;
+pub mod policy;
 pub mod ports;
 pub mod quantity;
 pub mod record;
@@ -20,11 +22,13 @@ pub mod warehouse;
 pub mod window;
 
 pub use answer::{Answer, Silence, SilenceKind};
+pub use canary::{Canary, CanaryReport, MetricBound};
 pub use cluster::{Cluster, Workload};
 pub use component::Component;
 pub use configuration::{Configuration, ConfigurationReport, ConfigurationUpdate};
 pub use decision::{Decision, Notice, Object, Step};
 pub use observed::{LiveObject, ObjectKey, ObjectKind, Observed, Ownership, Pod};
+pub use policy::Share;
 pub use quantity::Amount;
 pub use record::{Record, RecordAct};
 pub use refusal::{Refusal, Request};

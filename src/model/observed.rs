@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
 use super::starrocks::{FrontendReport, GroupReport};
-use super::{Answer, ConfigurationReport, Record, Refusal, Timestamp, WarehouseReport};
+use super::{Answer, CanaryReport, ConfigurationReport, Record, Refusal, Timestamp, WarehouseReport};
 use crate::api::StarRocksClusterStatus;
 
 /// Kinds of objects that the operator owns.
@@ -231,6 +231,9 @@ pub struct Observed {
     /// What is known beside the nodes, when this is a warehouse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<WarehouseReport>,
+    /// What was answered about the canaries; nothing unless a verdict is due.
+    #[serde(default, skip_serializing_if = "CanaryReport::is_empty")]
+    pub canary: CanaryReport,
 }
 
 /// A PersistentVolumeClaim of a pod.
@@ -319,6 +322,7 @@ impl Observed {
             refusals: Vec::new(),
             records: None,
             warehouse: None,
+            canary: CanaryReport::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Every SQL text the operator can send: reads as `Query`, writes as `Statement`; no free strings anywhere else.
+//! Every SQL text the operator can send: reads as `Query`, writes as `Statement`; no free strings but the user's own verdict about canaries.
 
 use std::fmt;
 
@@ -100,6 +100,13 @@ pub enum Query {
     ShowWarehouses,
     /// Tablet health by database.
     ShowStatistic,
+    /// Queries that the frontend asked coordinates: local to it, as `ShowProcStmt.NEED_FORWARD_PATH_ROOT` of every release leaves it out.
+    ShowCurrentQueries,
+    /// The SELECT of a user's own verdict about canaries, which `validate` has found to be a single one.
+    CanaryVerdict {
+        /// Text.
+        select: String,
+    },
     /// In-memory settings of the frontend asked, by name pattern.
     ShowFrontendConfig(FrontendSetting),
     /// All in-memory settings of the frontend asked.
@@ -245,6 +252,8 @@ impl Query {
             Self::ShowComputeNodes => "SHOW COMPUTE NODES".to_owned(),
             Self::ShowWarehouses => "SHOW WAREHOUSES".to_owned(),
             Self::ShowStatistic => "SHOW PROC '/statistic'".to_owned(),
+            Self::ShowCurrentQueries => "SHOW PROC '/current_queries'".to_owned(),
+            Self::CanaryVerdict { select } => select.clone(),
             Self::ShowFrontendConfig(setting) => format!("ADMIN SHOW FRONTEND CONFIG LIKE {}", quoted(setting.key())),
             Self::ShowFrontendConfiguration => "ADMIN SHOW FRONTEND CONFIG".to_owned(),
             Self::NodeConfiguration { keys } => {

@@ -72,6 +72,9 @@ pub struct BackendRow {
     pub last_tablet_report: Option<Timestamp>,
     /// Used share of the fullest disk, in hundredths of a percent (8,512 is 85.12 %).
     pub max_disk_used_basis_points: Option<u32>,
+    /// Queries and loads that run on the node, by its own last report to the leader, a second or so old (`NumRunningQueries`).
+    #[serde(default)]
+    pub running_queries: Option<u64>,
     /// `VERSION-COMMIT`; empty when never seen.
     pub version: String,
     /// `OK`, `CONNECTING`, `SHUTDOWN`, `DISCONNECTED`; empty before 3.4.
@@ -158,6 +161,9 @@ pub struct FrontendReport {
     pub settings: Answer<BTreeMap<String, String>>,
     /// Journal and image positions; asked only while an image is awaited.
     pub availability: Answer<Availability>,
+    /// Queries that this frontend coordinates; asked only while its restart waits for them.
+    #[serde(default)]
+    pub queries: Answer<u64>,
 }
 
 /// What the group says through whichever frontend answered first; forwarded to the leader by StarRocks.

@@ -133,6 +133,29 @@ pub enum WaitingOn {
         /// Until when.
         until: Timestamp,
     },
+    /// The user's own questions about the canaries were answered with no.
+    CanaryRejected {
+        /// Pod of a canary.
+        pod: String,
+        /// Which question, and what came out.
+        detail: String,
+    },
+    /// The user's own questions about the canaries have not all been answered.
+    CanaryUnjudged {
+        /// Pod of a canary.
+        pod: String,
+        /// Which question, and what is missing.
+        detail: String,
+    },
+    /// The restart of a node waits for the queries that run on it.
+    QueriesRunning {
+        /// Pod.
+        pod: String,
+        /// How many; `None` when nobody could tell.
+        queries: Option<u64>,
+        /// When it is restarted all the same.
+        until: Timestamp,
+    },
     /// Jobs run that an upgrade would break.
     JobsRunning {
         /// Their names.

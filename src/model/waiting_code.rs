@@ -61,6 +61,9 @@ impl WaitingOn {
             Self::UpgradeDeclined { .. } => ("SR-2218", "UpgradeDeclined"),
             Self::RollbackRefused { .. } => ("SR-2219", "RollbackRefused"),
             Self::BackupMissing => ("SR-2220", "BackupMissing"),
+            Self::CanaryRejected { .. } => ("SR-2221", "CanaryRejected"),
+            Self::CanaryUnjudged { .. } => ("SR-2222", "CanaryUnjudged"),
+            Self::QueriesRunning { .. } => ("SR-2223", "QueriesRunning"),
             Self::Decommissioning { .. } => ("SR-2301", "Decommissioning"),
             Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
             Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
@@ -100,6 +103,9 @@ impl WaitingOn {
             | Self::ConfigurationNotInForce { pod, .. }
             | Self::ConfigurationShownOtherwise { pod, .. }
             | Self::Soaking { pod, .. }
+            | Self::CanaryRejected { pod, .. }
+            | Self::CanaryUnjudged { pod, .. }
+            | Self::QueriesRunning { pod, .. }
             | Self::DiskFull { pod, .. }
             | Self::NodeStalled { pod, .. }
             | Self::Decommissioning { pod, .. }
@@ -109,6 +115,11 @@ impl WaitingOn {
             | Self::SecondClusterRisk { pod } => Some(pod),
             _ => None,
         }
+    }
+
+    /// Whether it is awaited of healthy nodes: it takes nothing off the time for which canaries have been healthy.
+    pub const fn is_of_canaries(&self) -> bool {
+        matches!(self, Self::Soaking { .. } | Self::CanaryRejected { .. } | Self::CanaryUnjudged { .. } | Self::QueriesRunning { .. })
     }
 
     /// Whether only a person can end the wait.
@@ -128,6 +139,7 @@ impl WaitingOn {
                 | Self::VersionUnknown { .. }
                 | Self::ConfigurationIncompatible { .. }
                 | Self::NodeStalled { .. }
+                | Self::CanaryRejected { .. }
                 | Self::VersionsApart { .. }
                 | Self::DisruptionForbidden { .. }
                 | Self::ImageNotPullable { .. }

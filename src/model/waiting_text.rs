@@ -49,6 +49,24 @@ impl fmt::Display for WaitingOn {
                 write!(out, "{pod} does not have the intended values yet of {}", settings.join(", "))
             }
             Self::Soaking { pod, until } => write!(out, "the canary {pod} is being watched until {until}"),
+            Self::CanaryRejected { pod, detail } => write!(
+                out,
+                "the canary {pod} was judged unfit: {detail}. No further node is touched, and it is judged again by itself. Read its log; correct the cause, \
+                 set the former version again, or correct spec.upgradePolicy.canary.verdict if that is wrong"
+            ),
+            Self::CanaryUnjudged { pod, detail } => write!(
+                out,
+                "the canary {pod} cannot be judged yet: {detail}. It is asked again by itself; if it lasts, correct spec.upgradePolicy.canary.verdict"
+            ),
+            Self::QueriesRunning { pod, queries, until } => {
+                match queries {
+                    Some(1) => write!(out, "1 query runs on {pod}")?,
+                    Some(queries) => write!(out, "{queries} queries run on {pod}")?,
+                    None => write!(out, "nobody could tell yet whether queries run on {pod}")?,
+                }
+                let until = until.to_seconds_text();
+                write!(out, "; it is restarted once none runs, at {until} at the latest (spec.upgradePolicy.drainSeconds)")
+            }
             Self::JobsRunning { jobs } => write!(out, "jobs are running that an upgrade would break: {}", jobs.join(", ")),
             Self::DiskFull { pod, used_percent } => {
                 write!(out, "a disk of {pod} is {used_percent} % full; free space below 85 % before the upgrade")

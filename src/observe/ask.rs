@@ -52,9 +52,14 @@ impl Asker<'_> {
 
     /// Asks one frontend by HTTP.
     pub(super) async fn get(&self, at: &Frontend, path: &str) -> Result<HttpAnswer, Silence> {
-        match timeout_at(self.deadline, self.starrocks.get(&at.http, path)).await {
-            Ok(answer) => answer.map_err(|error| said_by(&at.pod, error.into())),
-            Err(_) => Err(said_by(&at.pod, crate::starrocks::HttpError::TimedOut.into())),
+        self.get_from(&at.pod, &at.http, path).await
+    }
+
+    /// Asks the node in a pod by HTTP.
+    pub(super) async fn get_from(&self, pod: &str, at: &HttpEndpoint, path: &str) -> Result<HttpAnswer, Silence> {
+        match timeout_at(self.deadline, self.starrocks.get(at, path)).await {
+            Ok(answer) => answer.map_err(|error| said_by(pod, error.into())),
+            Err(_) => Err(said_by(pod, crate::starrocks::HttpError::TimedOut.into())),
         }
     }
 }

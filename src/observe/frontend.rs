@@ -17,8 +17,17 @@ const BOOTSTRAP: &str = "/api/bootstrap";
 /// Path that tells journal and image positions.
 const SHOW_HA: &str = "/api/show_meta_info?action=SHOW_HA";
 
-/// Asks a frontend for its version, readiness and settings, and for its image when `with_availability`.
-pub(super) async fn report(asker: &Asker<'_>, at: &Frontend, with_availability: bool) -> FrontendReport {
+/// What a frontend is asked beyond its version, readiness and settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Further {
+    /// Journal and image positions.
+    pub(super) availability: bool,
+    /// The queries that it coordinates.
+    pub(super) queries: bool,
+}
+
+/// Asks a frontend for its version, readiness and settings, and for what else matters now.
+pub(super) async fn report(asker: &Asker<'_>, at: &Frontend, further: Further) -> FrontendReport {
     let own = Asker { deadline: asker.deadline.min(Instant::now() + SHARE), ..*asker };
     let by_sql = async {
         let version = version(&own, at).await;
@@ -27,19 +36,30 @@ pub(super) async fn report(asker: &Asker<'_>, at: &Frontend, with_availability: 
             Some(silence) => Answer::Failed(silence.clone()),
             None => settings(&own, at).await.into(),
         };
-        (version, settings)
+        let queries = match (further.queries, version.silence()) {
+            (false, _) => Answer::NotAsked,
+            (true, Some(silence)) => Answer::Failed(silence.clone()),
+            (true, None) => queries(&own, at).await.into(),
+        };
+        (version, settings, queries)
     };
     let by_http = async {
         let serving = serving(&own, at).await;
-        let availability = match (with_availability, serving.silence()) {
+        let availability = match (further.availability, serving.silence()) {
             (false, _) => Answer::NotAsked,
             (true, Some(silence)) => Answer::Failed(silence.clone()),
             (true, None) => availability(&own, at).await.into(),
         };
         (serving, availability)
     };
-    let ((version, settings), (serving, availability)) = tokio::join!(by_sql, by_http);
-    FrontendReport { version, serving, settings, availability }
+    let ((version, settings, queries), (serving, availability)) = tokio::join!(by_sql, by_http);
+    FrontendReport { version, serving, settings, availability, queries }
+}
+
+/// One row is one query.
+async fn queries(asker: &Asker<'_>, at: &Frontend) -> Result<u64, Silence> {
+    let rows = asker.query(at, &Query::ShowCurrentQueries).await?;
+    parse::current_queries(&rows).map_err(|error| unreadable(&error))
 }
 
 async fn version(asker: &Asker<'_>, at: &Frontend) -> Answer<String> {

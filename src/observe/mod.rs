@@ -3,6 +3,7 @@
 mod ask;
 mod budgets;
 mod caches;
+mod canary;
 mod configuration;
 mod depth;
 mod frontend;

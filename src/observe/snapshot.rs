@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::ask::{Asker, Frontend};
 use super::caches::{Caches, Place};
 use super::depth::Depth;
-use super::{configuration, frontend, group};
+use super::{canary, configuration, frontend, group};
 use crate::api::{OperationPhase, StarRocksClusterStatus};
-use crate::model::{Cluster, Component, Observed, Silence, Timestamp};
+use crate::model::{self, Cluster, Component, Observed, Pod, Silence, Timestamp};
 use crate::starrocks::{Login, StarRocks};
 
 /// How long a pass may ask. A hanging cluster then delays nobody but itself, and itself not for long.
@@ -43,8 +43,9 @@ pub async fn observe(
     let mut running: Vec<Frontend> =
         observed.pods_of(Component::Frontend).filter_map(|pod| Frontend::in_pod(pod, ports.0, ports.1)).collect();
     let asker = Asker { starrocks, login, deadline: Instant::now() + DEADLINE };
-    let with_availability = awaits_image(status);
-    let reports = join_all(running.iter().map(|at| frontend::report(&asker, at, with_availability))).await;
+    let further =
+        |at: &Frontend| frontend::Further { availability: awaits_image(status), queries: is_drained(status, observed.pods.get(&at.pod)) };
+    let reports = join_all(running.iter().map(|at| frontend::report(&asker, at, further(at)))).await;
     observed.frontends = running.iter().map(|at| at.pod.clone()).zip(reports).collect();
 
     // Whoever does not even tell its own version will not tell about the group.
@@ -56,7 +57,20 @@ pub async fn observe(
         _ => group::report(&asker, &running, &depth, now).await,
     };
     observed.configuration = configuration::report(&asker, &running, cluster, status).await;
+    if let Some(policy) = cluster.policy.canary.as_ref().filter(|_| is_verdict_due(cluster, status, now)) {
+        observed.canary = canary::report(&asker, policy, cluster, &observed, &running).await;
+    }
     observed
+}
+
+fn is_verdict_due(cluster: &Cluster, status: &StarRocksClusterStatus, now: Timestamp) -> bool {
+    status.operation.as_ref().is_some_and(|operation| model::canary::is_verdict_due(&cluster.policy, operation, now))
+}
+
+/// Queries of a frontend matter while its restart waits for them.
+fn is_drained(status: &StarRocksClusterStatus, pod: Option<&Pod>) -> bool {
+    let marks = status.operation.iter().flat_map(|operation| &operation.drains);
+    pod.is_some_and(|pod| marks.into_iter().any(|mark| mark.uid == pod.uid))
 }
 
 /// Image and journal positions matter before the first node of a hop is touched and for the closing image; asking for them at other times costs HTTP workers.

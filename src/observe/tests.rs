@@ -453,3 +453,68 @@ fn a_full_list_replaces_what_was_known_and_names_the_clusters_it_changed() {
     caches.remove(Watched::Pod, "", &place, Revision(43));
     assert!(!caches.shows_alive(Watched::Pod, &place, "uid-of-c-fe-0"));
 }
+
+#[tokio::test]
+async fn a_frontend_is_asked_for_its_queries_only_while_its_restart_waits_for_them() {
+    const QUESTION: &str = "SHOW PROC '/current_queries'";
+    let mut fake = fake(&[]);
+    fake.answers.insert(QUESTION.to_owned(), Rows::from_texts(&["StartTime", "QueryId"], &[&["x", "1"], &["x", "2"]]));
+    let mark = |uid: &str| {
+        let drains = vec![crate::api::DrainMark { pod: "c-fe-1".to_owned(), uid: uid.to_owned(), since: None }];
+        StarRocksClusterStatus { operation: Some(Operation { drains, ..Operation::default() }), ..StarRocksClusterStatus::default() }
+    };
+    let observed = seen(&fake, &caches(&THREE), &mark("uid-of-c-fe-1")).await;
+    assert_eq!(observed.frontends["c-fe-1"].queries, Answer::Known(2));
+    assert_eq!(observed.frontends["c-fe-0"].queries, Answer::NotAsked);
+    let asked = || fake.asked.lock().expect("no panic").iter().filter(|(_, question)| question == QUESTION).count();
+    assert_eq!(asked(), 1);
+    seen(&fake, &caches(&THREE), &mark("uid-of-its-predecessor")).await;
+    assert_eq!(asked(), 1, "another pod's wait is over");
+}
+
+#[tokio::test]
+async fn the_verdict_about_canaries_is_asked_when_they_have_been_watched_and_at_no_other_time() {
+    const QUESTION: &str = "SELECT COUNT(*) < 3 FROM x";
+    let mut cluster = cluster();
+    let labels: BTreeMap<String, String> = [("status".to_owned(), "failed".to_owned())].into();
+    let bound = |name: &str| crate::model::MetricBound { name: name.to_owned(), labels: BTreeMap::new(), max: None, min: None };
+    cluster.policy.canary = Some(crate::model::Canary {
+        nodes: 1,
+        sql: Some(QUESTION.to_owned()),
+        metrics: vec![bound("starrocks_fe_meta_log_count"), crate::model::MetricBound { labels, ..bound("starrocks_fe_max_journal_id") }],
+    });
+    let caches = caches(&THREE);
+    for (name, ip) in [("c-be-0", "10.0.1.0"), ("c-be-1", "10.0.1.1")] {
+        let mut pod = live_pod(name, "be", ip, true);
+        let revision = if name == "c-be-1" { "new" } else { "old" };
+        pod.metadata.labels.get_or_insert_default().insert("controller-revision-hash".to_owned(), revision.to_owned());
+        caches.put(Watched::Pod, "", Entry::from_pod(&pod).expect("ours"));
+    }
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {}, "status": {"updateRevision": "new"},
+        "metadata": {"name": "c-be", "namespace": "n", "uid": "1", "resourceVersion": "1",
+            "labels": {"app.starrocks.ownerreference/name": "c"},
+            "ownerReferences": [{"apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster", "name": "c", "uid": "cluster-uid", "controller": true}]},
+    });
+    caches.put(Watched::Object(ObjectKind::StatefulSet), "", Entry::from_object(&set).expect("ours"));
+    let at = |phase: OperationPhase, watched_since: &str| {
+        let kind = crate::api::OperationKind::Upgrade;
+        let operation = Operation { kind, phase, canary_since: Some(watched_since.to_owned()), ..Operation::default() };
+        StarRocksClusterStatus { operation: Some(operation), ..StarRocksClusterStatus::default() }
+    };
+    let mut fake = fake(&[("10.0.0.1", Behaviour::Fails(SqlError::Refused))]);
+    fake.answers.insert(QUESTION.to_owned(), Rows::from_texts(&["x"], &[&["1"]]));
+    let login = Ok(Login::root());
+    let early = at(OperationPhase::Canary, "2026-11-23T15:30:00Z");
+    let late = at(OperationPhase::Backends, "2026-11-23T15:00:00Z");
+    for status in [early, late, StarRocksClusterStatus::default()] {
+        assert!(observe(&cluster, &caches, &fake, &login, &status, now()).await.canary.is_empty());
+    }
+    let due = at(OperationPhase::Canary, "2026-11-23T15:29:40Z");
+    let told = observe(&cluster, &caches, &fake, &login, &due, now()).await.canary;
+    assert_eq!(told.sql, Answer::Known(Some("1".to_owned())));
+    let expected = Answer::Known(vec![vec!["7".to_owned()], Vec::new()]);
+    assert_eq!(told.metrics, [("c-be-1".to_owned(), expected)].into(), "canaries only");
+    let asked = fake.asked.lock().expect("no panic").iter().filter(|(_, question)| question == QUESTION).count();
+    assert_eq!(asked, 1, "the first frontend that answers");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::record::Checklist;
 use super::view::View;
-use crate::api::{ConfigurationStatus, DeclinedUpgrade, DisasterRecoveryStatus, LastUpgrade, Operation};
+use crate::api::{ConfigurationStatus, DeclinedUpgrade, DisasterRecoveryStatus, DrainMark, LastUpgrade, Operation};
 use crate::model::{Component, Notice, Statement, Step, WaitingOn};
 
 /// How a component's StatefulSet is to look in this pass.
@@ -32,6 +32,8 @@ pub(super) struct Draft {
     pub declined: Option<DeclinedUpgrade>,
     /// What was looked at before a hop in this pass.
     pub checks: Option<Checklist>,
+    /// Nodes whose restart waits for their queries, or was ordered after that; `None` when no restart was due in this pass.
+    pub drains: Option<Vec<DrainMark>>,
     pub recovery: Option<DisasterRecoveryStatus>,
     pub forms: BTreeMap<Component, Form>,
     /// Pods that have images pulled and are still needed; `None` if nobody looked in this pass.
@@ -150,7 +152,10 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::WarehouseLeaving { .. }
         | WaitingOn::FrontendsNotServing { .. } => 5,
         WaitingOn::Soaking { until, .. } => return until.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(30)),
-        WaitingOn::TabletsUnhealthy { .. }
+        WaitingOn::QueriesRunning { until, .. } => return until.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(5)),
+        WaitingOn::CanaryRejected { .. }
+        | WaitingOn::CanaryUnjudged { .. }
+        | WaitingOn::TabletsUnhealthy { .. }
         | WaitingOn::SchemaChangesRemembered { .. }
         | WaitingOn::JobsRunning { .. }
         | WaitingOn::CheckpointOverdue { .. }

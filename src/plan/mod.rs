@@ -8,6 +8,7 @@ mod check;
 mod configuration;
 mod describe;
 mod draft;
+mod drain;
 mod health;
 mod objects;
 mod preview;
@@ -103,6 +104,7 @@ fn refused(cluster: &Cluster, observed: &Observed, violations: &[Violation]) -> 
 
 fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
     draft.sort_steps();
+    drain::remember(view, &mut draft);
     refusals::heed(view, &mut draft);
     // Nothing rests on it: what runs is kept, and everything else goes on.
     if let Some((following, detail)) = view.cluster.following.as_ref().and_then(|following| Some((following, following.held.clone()?))) {
@@ -213,19 +215,34 @@ fn walk(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) -> P
         draft.wait_all(unapproved);
     }
     upgrade::turn_back_if_stuck(view, leg, frontier, draft);
-    if permit.begin
-        && let Some(phase) = progress.phase.clone()
-    {
-        let watched = draft.waiting.iter().all(|wait| matches!(wait, WaitingOn::Soaking { .. }));
-        draft.remember(|operation| {
-            // Nodes that are done and only wait, for a new leader to hear of their tablets say, take the turn without taking the way back.
-            if progress.rolls || !rollout::is_behind(leg, &phase, &operation.phase) {
-                operation.phase = phase;
-            }
-            operation.canary_since = operation.canary_since.take().filter(|_| watched);
-        });
+    if permit.begin {
+        note_phase(view, leg, &progress, draft);
     }
     progress
+}
+
+/// Remembers where the roll stands, and that canaries have to be watched anew if anything but their watch was awaited.
+fn note_phase(view: &View<'_>, leg: &Leg, progress: &Progress, draft: &mut Draft) {
+    let judged = view.cluster.policy.canary.is_some();
+    // What waits for a word about the next component waits with canaries that are as healthy as before.
+    let keeps = |wait: &WaitingOn| wait.is_of_canaries() || judged && matches!(wait, WaitingOn::ApprovalNeeded { .. });
+    let watched = draft.waiting.iter().all(keeps);
+    draft.remember(|operation| {
+        // Nodes that are done and only wait, for a new leader to hear of their tablets say, take the turn without taking the way back.
+        if let Some(phase) = progress.phase.clone().filter(|phase| progress.rolls || !rollout::is_behind(leg, phase, &operation.phase)) {
+            operation.phase = phase;
+        }
+        // Where all nodes of a component are canaries, nothing rolls while they are watched.
+        if progress.phase.is_some() || judged {
+            let over = judged
+                && match operation.phase {
+                    OperationPhase::ComputeNodes => view.cluster.backend.is_some(),
+                    OperationPhase::Followers | OperationPhase::Leader => true,
+                    _ => false,
+                };
+            operation.canary_since = operation.canary_since.take().filter(|_| watched && !over);
+        }
+    });
 }
 
 /// The components that may take their new release, in order; and what has to be approved before the next one may.

@@ -1,9 +1,10 @@
-//! Which component's template may change and which one pod is restarted next; the same engine for a new release and a new resource limit.
+//! Which component's template may change and which pods are restarted next; the same engine for a new release and a new resource limit.
 //!
 //! One component has the turn: the first in order that is not done. Those before it are back on the user's update strategy, those after it
 //! keep the template they run. A pod that is of no use to anyone may be replaced out of turn, so that a bad change can be taken back.
 
 use super::draft::{Draft, Form};
+use super::drain;
 use super::health;
 use super::objects;
 use super::quorum;
@@ -55,9 +56,12 @@ struct Stand<'v, 'a> {
     waits: Vec<WaitingOn>,
 }
 
-/// Fills in the forms and adds at most one restart.
+/// Fills in the forms and adds the next restarts: one, or several compute nodes where the policy allows it.
 pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
-    let stands: Vec<Stand<'_, '_>> = course.order.iter().filter_map(|component| stand(view, course, *component)).collect();
+    let mut stands: Vec<Stand<'_, '_>> = course.order.iter().filter_map(|component| stand(view, course, *component)).collect();
+    if course.may_restart {
+        hold_for_canaries(view, course, &mut stands, draft);
+    }
     let turn = stands.iter().position(|stand| !stand.is_done());
     for (index, stand) in stands.iter().enumerate() {
         let form = form(course, stand, turn == Some(index), frontier, view.is_paused());
@@ -76,7 +80,16 @@ pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, dra
     } else if !replace_broken(view, &stands, draft) && !at.differs && at.outdated {
         restart_next(view, course, at, draft);
     }
-    Progress { turn: Some(at.fleet.component), to_do, rolls: at.differs || at.outdated, phase: phase(view, at, draft) }
+    Progress { turn: Some(at.fleet.component), to_do, rolls: at.differs || at.outdated, phase: phase(view, course, at, draft) }
+}
+
+/// Where every node of a component is a canary, the component is not done before they have been watched and judged.
+fn hold_for_canaries(view: &View<'_>, course: &Course<'_>, stands: &mut [Stand<'_, '_>], draft: &mut Draft) {
+    let Some(leg) = course.leg else { return };
+    let Some(watched) = stands.iter_mut().find(|stand| nodes::has_canaries(view, stand.fleet.component)) else { return };
+    if !watched.absent && watched.is_done() && health::of_all(view).is_empty() {
+        watched.waits.extend(nodes::soak_all(view, leg, watched.fleet, draft));
+    }
 }
 
 /// Forms for a pass in which nothing may be rolled: every component keeps the template it runs.
@@ -174,15 +187,22 @@ fn restart_next(view: &View<'_>, course: &Course<'_>, at: &Stand<'_, '_>, draft:
     if let Some(wait) = nodes::soak(view, course.leg, at.fleet, draft) {
         return draft.wait(wait);
     }
-    let Some(pod) = next(view, at.fleet) else { return draft.wait(WaitingOn::LeaderElection) };
-    if let Err(wait) = may_restart(view, course, pod) {
+    let pods = next(view, course.leg, at.fleet);
+    if pods.is_empty() {
+        return draft.wait(WaitingOn::LeaderElection);
+    }
+    if let Some(wait) = pods.iter().find_map(|pod| may_restart(view, course, pod).err()) {
         return draft.wait(wait);
+    }
+    let waits = drain::waits(view, &pods, draft);
+    if !waits.is_empty() {
+        return draft.wait_all(waits);
     }
     let reason = match course.leg {
         Some(leg) => format!("to run {}", leg.release_of(at.fleet.component)),
         None => "to take its new pod template".to_owned(),
     };
-    draft.steps.push(restart(pod, &reason));
+    draft.steps.extend(pods.into_iter().map(|pod| restart(pod, &reason)));
 }
 
 /// What the consent to skip health gates covers: a node that has been lost for good, never one that is just coming back.
@@ -218,25 +238,36 @@ pub(super) fn second_cluster_risk(view: &View<'_>, pod: &Pod) -> Option<WaitingO
     (!never_ran && !others_answer).then(|| WaitingOn::SecondClusterRisk { pod: pod.name.clone() })
 }
 
-/// The next pod: highest ordinal first, the leader last. `None` while nobody knows who leads.
-fn next<'a>(view: &View<'a>, fleet: &Fleet<'a>) -> Option<&'a Pod> {
-    if fleet.component != Component::Frontend {
-        return fleet.outdated().next();
+/// The next pods: highest ordinal first, the leader last, one at a time but for compute nodes. None while nobody knows who leads.
+fn next<'a>(view: &View<'a>, leg: Option<&Leg>, fleet: &Fleet<'a>) -> Vec<&'a Pod> {
+    match fleet.component {
+        Component::ComputeNode => fleet.outdated().take(at_once(view, leg, fleet)).collect(),
+        Component::Backend | Component::FrontendProxy => fleet.outdated().take(1).collect(),
+        Component::Frontend => {
+            let Some(leader) = view.leader() else { return Vec::new() };
+            fleet.outdated().find(|pod| pod.name != leader.name).or_else(|| fleet.outdated().next()).into_iter().collect()
+        }
     }
-    let leader = view.leader()?;
-    fleet.outdated().find(|pod| pod.name != leader.name).or_else(|| fleet.outdated().next())
+}
+
+/// How many compute nodes are restarted together. One that is away for good and was consented to counts as well; one is always let go.
+fn at_once(view: &View<'_>, leg: Option<&Leg>, fleet: &Fleet<'_>) -> usize {
+    let allowed = view.cluster.policy.compute_nodes_at_once.away(fleet.live_replicas());
+    let away = health::of_component(view, fleet.component).len();
+    let allowed = usize::try_from(allowed).unwrap_or(1).saturating_sub(away);
+    nodes::canaries_to_go(view, leg, fleet).map_or(allowed, |canaries| allowed.min(canaries)).max(1)
 }
 
 /// Where the roll stands. A component whose nodes have all moved is only coming back, which is no phase of its own: backends report
 /// their tablets anew to each new leader.
-fn phase(view: &View<'_>, at: &Stand<'_, '_>, draft: &Draft) -> Option<OperationPhase> {
+fn phase(view: &View<'_>, course: &Course<'_>, at: &Stand<'_, '_>, draft: &Draft) -> Option<OperationPhase> {
     if !at.differs && !at.outdated {
         return None;
     }
     let ordered = |pod: &Pod| draft.steps.iter().any(|step| matches!(step, Step::RestartPod { pod: name, .. } if *name == pod.name));
     let still_to_go = |pod: &&&Pod| at.differs || at.fleet.is_outdated(pod) && !pod.deleting && !ordered(pod);
     let to_go = at.fleet.pods.values().filter(still_to_go).count();
-    let first = at.fleet.pods.len().saturating_sub(to_go) <= 1;
+    let first = at.fleet.pods.len().saturating_sub(to_go) <= nodes::canaries(view, course.leg);
     Some(match at.fleet.component {
         Component::Backend if first => OperationPhase::Canary,
         Component::Backend => OperationPhase::Backends,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::api::{OperationPhase, StarRocksClusterStatus};
+use crate::model::canary::is_verdict_due;
 use crate::model::component::{ordinal, pod_of_host};
 use crate::model::configuration::{ShownKey, awaited};
 use crate::model::observed::{Claim, DisruptionBudget, ImagePull, PodProblem, PullState};
@@ -15,8 +16,8 @@ use crate::model::starrocks::{
     TabletStatistic,
 };
 use crate::model::{
-    Answer, Cluster, Component, ConfigurationReport, ConfigurationUpdate, Decision, FrontendSetting, LiveObject, Object, ObjectKind,
-    Observed, Ownership, Pod, Record, RecordAct, Silence, SilenceKind, Statement, Step, Timestamp,
+    Answer, CanaryReport, Cluster, Component, ConfigurationReport, ConfigurationUpdate, Decision, FrontendSetting, LiveObject, Object,
+    ObjectKind, Observed, Ownership, Pod, Record, RecordAct, Silence, SilenceKind, Statement, Step, Timestamp,
 };
 use crate::release::{Catalog, Image, Line, parse_version};
 use crate::validate::{References, validate};
@@ -56,6 +57,12 @@ pub struct World {
     pub log: Vec<String>,
     /// Pods that start and never serve.
     pub sick: BTreeSet<String>,
+    /// Queries that run on a node, by pod.
+    pub queries: BTreeMap<String, u64>,
+    /// What is answered about canaries: by SQL, and by the metrics of each.
+    pub verdict: (Answer<Option<String>>, Answer<Vec<Vec<String>>>),
+    /// How often that was asked.
+    pub asked: std::cell::Cell<u32>,
     /// Nobody answers SQL.
     pub mute: bool,
     /// Routine load jobs of database `d`; each backend that stops pauses those that run.
@@ -124,6 +131,9 @@ impl World {
             journal: 100,
             log: Vec::new(),
             sick: BTreeSet::new(),
+            queries: BTreeMap::new(),
+            verdict: (Answer::Known(Some("1".to_owned())), Answer::Known(Vec::new())),
+            asked: std::cell::Cell::new(0),
             mute: false,
             routine_loads: BTreeMap::new(),
             broken_loads: BTreeSet::new(),
@@ -261,6 +271,7 @@ impl World {
         }
         observed.group = self.group();
         observed.configuration = self.configuration();
+        observed.canary = self.judged();
         observed
     }
 
@@ -293,6 +304,23 @@ impl World {
         self.cluster().workload(component).map(|workload| workload.config.clone()).unwrap_or_default()
     }
 
+    /// What is answered about canaries, when it is asked.
+    fn judged(&self) -> CanaryReport {
+        let cluster = self.cluster();
+        let due = self.status.operation.as_ref().is_some_and(|operation| is_verdict_due(&cluster.policy, operation, self.now));
+        let Some(policy) = cluster.policy.canary.filter(|_| due) else { return CanaryReport::default() };
+        self.asked.set(self.asked.get() + 1);
+        let component = if cluster.backend.is_some() { Component::Backend } else { Component::ComputeNode };
+        let set = self.objects.get(&ObjectKind::StatefulSet).and_then(|sets| sets.get(&component.workload_name("kube")));
+        let revision = set.map_or("", |set| set.text("/status/updateRevision"));
+        let canaries =
+            self.pods.values().filter(|pod| pod.component == component && pod.revision == revision && !policy.metrics.is_empty());
+        CanaryReport {
+            sql: if policy.sql.is_some() { self.verdict.0.clone() } else { Answer::NotAsked },
+            metrics: canaries.map(|pod| (pod.name.clone(), self.verdict.1.clone())).collect(),
+        }
+    }
+
     fn silence<T>() -> Answer<T> {
         Answer::Failed(Silence { kind: SilenceKind::TimedOut, message: "no answer in 5 s".to_owned() })
     }
@@ -305,6 +333,7 @@ impl World {
                 serving: Self::silence(),
                 settings: Self::silence(),
                 availability: Self::silence(),
+                queries: Self::silence(),
             };
         }
         let phase = self.status.operation.as_ref().map(|operation| &operation.phase);
@@ -320,7 +349,16 @@ impl World {
             serving: Answer::Known(true),
             settings: Answer::Known(process.settings),
             availability: if asked { Answer::Known(availability) } else { Answer::NotAsked },
+            queries: if self.is_drained(pod) { Answer::Known(self.queries_on(&pod.name)) } else { Answer::NotAsked },
         }
+    }
+
+    fn is_drained(&self, pod: &Pod) -> bool {
+        self.status.operation.iter().flat_map(|operation| &operation.drains).any(|mark| mark.uid == pod.uid)
+    }
+
+    fn queries_on(&self, pod: &str) -> u64 {
+        self.queries.get(pod).copied().unwrap_or(0)
     }
 
     fn group(&self) -> GroupReport {
@@ -338,8 +376,10 @@ impl World {
         let phase = self.status.operation.as_ref().map(|operation| &operation.phase);
         let begins = phase.map_or(deep, |phase| *phase == OperationPhase::Preflight);
         let ends = phase == Some(&OperationPhase::Thaw);
-        let rows =
-            |component: Component| self.node_rows.iter().filter(|((of, _), _)| *of == component).map(|(_, row)| row.clone()).collect();
+        let row = |pod: &String, row: &BackendRow| BackendRow { running_queries: Some(self.queries_on(pod)), ..row.clone() };
+        let rows = |component: Component| {
+            self.node_rows.iter().filter(|((of, _), _)| *of == component).map(|((_, pod), known)| row(pod, known)).collect()
+        };
         GroupReport {
             frontends: Answer::Known(self.frontend_rows.values().map(|row| self.with_role(row, &leader)).collect()),
             asked: Some(leader),
@@ -668,6 +708,7 @@ impl World {
             tablet_count: Some(12),
             last_tablet_report: started.map(|started| started + Duration::from_secs(10)),
             max_disk_used_basis_points: Some(1_000),
+            running_queries: Some(0),
             version: release(pod),
             status_code: "OK".to_owned(),
             error: String::new(),

@@ -22,6 +22,10 @@ pub(super) enum Mend {
     Starts,
     /// The jobs of a namespace's cluster are done.
     Jobs(String),
+    /// The queries of a pod have ended.
+    Queries { namespace: String, pod: String },
+    /// Nodes of a release compact as they should.
+    Compactions(String),
 }
 
 impl World {
@@ -78,6 +82,18 @@ impl World {
         self.mend_later(lasting, Mend::Jobs(namespace.to_owned()));
     }
 
+    /// Queries run on a node, one after the other without a pause.
+    pub fn run_queries(&mut self, namespace: &str, pod: &str, lasting: Duration) {
+        self.starrocks.run_queries(namespace, pod, 3);
+        self.mend_later(lasting, Mend::Queries { namespace: namespace.to_owned(), pod: pod.to_owned() });
+    }
+
+    /// Backends and compute nodes of a release fail at their compactions, as their metrics tell.
+    pub fn fail_compactions(&mut self, version: &str, lasting: Duration) {
+        self.starrocks.fail_compactions(version, true);
+        self.mend_later(lasting, Mend::Compactions(version.to_owned()));
+    }
+
     /// Ends a mishap.
     pub(super) fn mend(&mut self, mend: &Mend, now: Timestamp) {
         match mend {
@@ -87,6 +103,8 @@ impl World {
             Mend::Images(tag) => self.starrocks.set_unavailable(tag, false),
             Mend::Disk { namespace, pod } => self.starrocks.fill_disk(namespace, pod, false),
             Mend::Starts => self.starrocks.slow_start(100),
+            Mend::Queries { namespace, pod } => self.starrocks.run_queries(namespace, pod, 0),
+            Mend::Compactions(version) => self.starrocks.fail_compactions(version, false),
             Mend::Jobs(namespace) => {
                 self.starrocks.set_backup(namespace, DATABASE, "");
                 self.starrocks.set_schema_changes(namespace, DATABASE, 0);

@@ -38,6 +38,10 @@ impl Run {
             Happening::LoseImages { version, lasting } => self.direct.world().lose_images(&version.to_string(), *lasting),
             Happening::LoseOperator { lasting } => self.operator_down = Some(now + *lasting),
             Happening::CutDecision { acts } => self.cut = Some(*acts),
+            Happening::RunQueries { component, ordinal, lasting } => {
+                self.direct.world().run_queries(NAMESPACE, &pod(component, *ordinal), *lasting);
+            }
+            Happening::FailVerdict { version, lasting } => self.direct.world().fail_compactions(&version.to_string(), *lasting),
             Happening::RunJobs { lasting } => self.direct.world().run_jobs(NAMESPACE, *lasting),
             Happening::Pause { .. }
             | Happening::AskFor { .. }

@@ -29,6 +29,9 @@ pub(super) struct Judge {
     claims: BTreeMap<String, String>,
     /// Objects of somebody else, as they were.
     foreign: Vec<Value>,
+    /// How many compute nodes the user allows to be away at the same time, and how many there are to be.
+    at_once: usize,
+    compute_nodes: usize,
 }
 
 /// What a resource asks for at the end of a story.
@@ -43,7 +46,20 @@ pub(super) struct Wish {
 
 impl Judge {
     pub(super) fn new(namespace: &'static str) -> Self {
-        Self { namespace, taken: BTreeMap::new(), silent_since: BTreeMap::new(), claims: BTreeMap::new(), foreign: Vec::new() }
+        Self {
+            namespace,
+            taken: BTreeMap::new(),
+            silent_since: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            foreign: Vec::new(),
+            at_once: 1,
+            compute_nodes: 0,
+        }
+    }
+
+    /// Lets so many compute nodes be away at the same time, though never all of several.
+    pub(super) fn allow_away(&mut self, compute_nodes: u32) {
+        self.at_once = usize::try_from(compute_nodes).unwrap_or(1);
     }
 
     /// Remembers an object that must stay as it is.
@@ -70,6 +86,10 @@ impl Judge {
                 self.silent_since.entry(name.to_owned()).or_insert(world.now());
             }
         }
+        let sets = world.store.list("StatefulSet", Some(self.namespace)).into_iter();
+        let compute = sets.filter(|set| set["metadata"]["name"].as_str().is_some_and(|name| name.ends_with("-cn")));
+        self.compute_nodes =
+            compute.filter_map(|set| set["spec"]["replicas"].as_u64()).filter_map(|count| usize::try_from(count).ok()).sum();
         judge_order(&truth)?;
         self.judge_claims(world)?;
         Ok(truth)
@@ -92,6 +112,11 @@ impl Judge {
         let other = self.taken.iter().find(|(pod, (component, _))| **pod != node.pod && *component == node.component);
         if let Some((other, _)) = other.filter(|_| node.component != Component::ComputeNode) {
             bail!("{} is taken down while {other}, taken down before, does not serve again", node.pod);
+        }
+        if node.component == Component::ComputeNode {
+            let away = self.taken.iter().filter(|(pod, (component, _))| **pod != node.pod && *component == node.component).count();
+            let allowed = self.at_once.min(self.compute_nodes.saturating_sub(1)).max(1);
+            ensure!(away < allowed, "{} is taken down while {away} compute nodes are away, and {allowed} may be", node.pod);
         }
         let Some(majority) = majority.filter(|majority| node.component == Component::Frontend && *majority > 1) else { return Ok(()) };
         let counts = |other: &&Truth| {

@@ -110,7 +110,9 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(story: &Story, trace: Trace) -> Self {
-        Self::within(World::new(story.seed), Judge::new(NAMESPACE), story, trace)
+        let mut judge = Judge::new(NAMESPACE);
+        judge.allow_away(story.manner.compute_nodes_at_once);
+        Self::within(World::new(story.seed), judge, story, trace)
     }
 
     /// Goes on in a world, such as a copy of another run's, with a new operator.

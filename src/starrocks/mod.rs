@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 mod client;
 mod error;
+pub mod exposition;
 mod http;
 mod mysql;
 pub mod parse;

@@ -14,6 +14,8 @@ use super::{CONNECT_TIMEOUT, Login, Rows, STATEMENT_TIMEOUT, SqlEndpoint, SqlErr
 const MAX_ALLOWED_PACKET: usize = 33_554_432;
 /// `wait_timeout` of a frontend, in seconds.
 const WAIT_TIMEOUT: usize = 28_800;
+/// The largest answer that is read: far above what any question of the operator's has, and a bound for what users ask about canaries.
+const LARGEST_ANSWER: usize = 64 << 20;
 /// Idle connections are closed after this time: long enough for one pass, short enough not to outlive many pods.
 const IDLE: Duration = Duration::from_secs(20);
 /// Idle connections kept in all: those of the passes under way. One costs some 20 kB here and a session there, so hundreds of clusters must not keep one each.
@@ -98,12 +100,21 @@ async fn run(connection: &mut Conn, sql: &str) -> Result<Rows, SqlError> {
     let answer = async {
         let mut result = connection.query_iter(sql).await?;
         let columns = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
-        let rows = result.collect::<mysql_async::Row>().await?;
+        let (mut rows, mut size) = (Vec::new(), 0);
+        while let Some(row) = result.next().await? {
+            let cells: Vec<Option<String>> = row.unwrap_raw().into_iter().map(text).collect();
+            size += cells.iter().flatten().map(String::len).sum::<usize>();
+            if size > LARGEST_ANSWER {
+                // The rest is not read: the connection goes with it.
+                return Ok(None);
+            }
+            rows.push(cells);
+        }
         result.drop_result().await?;
-        Ok(Rows { columns, rows: rows.into_iter().map(|row| row.unwrap_raw().into_iter().map(text).collect()).collect() })
+        Ok(Some(Rows { columns, rows }))
     };
     match timeout(STATEMENT_TIMEOUT, answer).await {
-        Ok(answer) => answer.map_err(translate),
+        Ok(answer) => answer.map_err(translate)?.ok_or_else(|| SqlError::Protocol { text: "an answer of more than 64 MiB".to_owned() }),
         Err(_) => Err(SqlError::TimedOut),
     }
 }

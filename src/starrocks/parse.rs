@@ -78,11 +78,21 @@ fn backend(id: u64, row: &Row<'_>, zone: Zone) -> BackendRow {
         tablet_count: row.number(&["TabletNum"]),
         last_tablet_report: last_tablet_report(row.words(&["Status"]), zone),
         max_disk_used_basis_points: row.basis_points(&["MaxDiskUsedPct"]),
+        running_queries: row.number(&["NumRunningQueries"]),
         version: row.words(&VERSION).to_owned(),
         status_code: row.words(&["StatusCode"]).to_owned(),
         error: row.words(&["ErrMsg"]).to_owned(),
         warehouse: row.text(&["WarehouseName"]).filter(|name| !name.is_empty()).map(str::to_owned),
     }
+}
+
+/// Counts the queries in SHOW PROC '/current_queries'.
+///
+/// # Errors
+/// When the column that every release sends is missing.
+pub fn current_queries(rows: &Rows) -> Result<u64, RowError> {
+    rows.require(&["QueryId"])?;
+    Ok(rows.iter().map(|_| 1).sum())
 }
 
 /// Reads SHOW PROC '/statistic'. The sums leave StarRocks' own databases out; the last row is the total over all.
@@ -225,6 +235,11 @@ pub fn journal_since_image(answer: &HttpAnswer) -> Result<u64, RowError> {
 /// Reads the first column: SHOW DATABASES, SHOW TABLES. Names as users write them.
 pub fn names(rows: &Rows) -> Vec<String> {
     rows.iter().filter_map(|row| row.first()).map(|name| database_name(name).to_owned()).collect()
+}
+
+/// Reads the first cell of the first row, whatever it is; `None` for SQL NULL and for no row.
+pub fn first_cell(rows: &Rows) -> Option<String> {
+    rows.iter().next().and_then(|row| row.first()).map(str::to_owned)
 }
 
 /// Reads a single text such as `SELECT @@version_comment`.

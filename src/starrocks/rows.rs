@@ -26,6 +26,12 @@ pub enum RowError {
         /// Text found.
         text: String,
     },
+    /// The answer is no page of metrics.
+    #[error("the answer is no page of metrics: {text}")]
+    BadMetrics {
+        /// What was wrong.
+        text: String,
+    },
     /// The answer is not the JSON it should be.
     #[error("the answer is not the expected JSON: {text}")]
     BadJson {

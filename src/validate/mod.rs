@@ -5,6 +5,7 @@
 //! advice. `spec: {}` is a fault with a code of its own ([`Rule::NothingDeclared`]): there is nothing to do, and callers
 //! keep showing the phase `running` for it, as before.
 
+mod canary;
 mod catalog;
 mod channel;
 mod conf;

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::canary;
 use super::fault::{Findings, Rule};
 use crate::api::{self, Approval, Consent, Credentials, MaintenanceWindow, OnFailure, UpgradePolicy, Weekday};
 use crate::model::cluster::{ApprovalScope, DisasterRecovery, LoginSource, MountInfo, Policy, RunMode, ValueSource, Workload, given};
-use crate::model::{ConfigurationUpdate, Window, WindowFault};
+use crate::model::{ConfigurationUpdate, Share, Window, WindowFault};
 
 const CANARY_SOAK_SECONDS: i32 = 30;
 const NODE_TIMEOUT_SECONDS: i32 = 600;
+/// More nodes than this at once are a mistake.
+const MOST_NODES: u32 = 1_000;
 
 /// Reads `upgradePolicy`.
 pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -> Policy {
@@ -21,7 +25,10 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
         automatic: _,
         approved_version: _,
         canary_soak_seconds,
+        canary: watched,
         node_timeout_seconds,
+        drain_seconds,
+        max_unavailable_compute_nodes,
         approval,
         maintenance_windows,
         on_failure,
@@ -42,8 +49,11 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
     Policy {
         paused: paused.unwrap_or(false),
         canary_soak: seconds("canarySoakSeconds", *canary_soak_seconds, CANARY_SOAK_SECONDS, 0, 86_400, findings),
+        canary: canary::canary(watched.as_ref(), findings),
         // After 900 s StarRocks begins to copy the tablets of a lost backend elsewhere.
         node_timeout: seconds("nodeTimeoutSeconds", *node_timeout_seconds, NODE_TIMEOUT_SECONDS, 30, 850, findings),
+        drain: seconds("drainSeconds", *drain_seconds, 0, 0, 3_600, findings),
+        compute_nodes_at_once: share("maxUnavailableComputeNodes", max_unavailable_compute_nodes.as_ref(), findings),
         approval: scope(approval.as_ref(), findings),
         windows: maintenance_windows.iter().enumerate().filter_map(|(index, written)| window(index, written, findings)).collect(),
         rolls_back: rolls_back(on_failure.as_ref(), findings),
@@ -51,6 +61,29 @@ pub(super) fn policy(written: Option<&UpgradePolicy>, findings: &mut Findings) -
         pre_pull: pre_pull_images.unwrap_or(false),
         consents: consents.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// A number of nodes or a percentage of them; one when nothing is written.
+fn share(field: &str, written: Option<&IntOrString>, findings: &mut Findings) -> Share {
+    let (text, share) = match written {
+        None => return Share::Count(1),
+        Some(IntOrString::Int(count)) => {
+            (count.to_string(), u32::try_from(*count).ok().filter(|count| (1..=MOST_NODES).contains(count)).map(Share::Count))
+        }
+        Some(IntOrString::String(text)) => {
+            let percent = text.strip_suffix('%').filter(|digits| !digits.starts_with(['0', '+'])).and_then(|digits| digits.parse().ok());
+            (format!("{text:?}"), percent.filter(|percent| (1..=100).contains(percent)).map(Share::Percent))
+        }
+    };
+    share.unwrap_or_else(|| {
+        findings.fault(
+            Rule::PolicyRange,
+            format!("spec.upgradePolicy.{field}"),
+            format!("{text} is neither a number from 1 to {MOST_NODES} nor a percentage from 1% to 100%"),
+            "Write a number such as 2 or a percentage such as 25%, or take the field away for 1",
+        );
+        Share::Count(1)
+    })
 }
 
 fn scope(written: Option<&Approval>, findings: &mut Findings) -> ApprovalScope {

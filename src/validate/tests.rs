@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::Share;
 use crate::model::cluster::{ValueSource, VolumeSource};
 use crate::release::Claim;
 
@@ -71,6 +72,7 @@ fn a_sound_resource_becomes_a_cluster_without_faults_or_advice() {
     assert_eq!(names, ["fe-meta", "fe-log"]);
     assert_eq!(cluster.proxy.unwrap().image, "nginx:1.24.0");
     assert_eq!((cluster.policy.canary_soak.as_secs(), cluster.policy.node_timeout.as_secs()), (30, 600));
+    assert_eq!((cluster.policy.drain.as_secs(), cluster.policy.compute_nodes_at_once), (0, Share::Count(1)));
     assert_eq!(cluster.login.password, ValueSource::Literal(String::new()));
 }
 
@@ -422,4 +424,67 @@ fn a_warehouse_needs_a_name_that_starrocks_takes_a_cluster_and_a_template() {
     let below = json!({"starRocksCluster": "c", "template": {"replicas": -1, "autoScalingPolicy": {"maxReplicas": 0}}});
     let faults: Vec<String> = warehouse_faults_of("w", below).into_iter().map(|(_, field)| field).collect();
     assert_eq!(faults, ["spec.template.replicas", "spec.template.autoScalingPolicy.maxReplicas"]);
+}
+
+#[test]
+fn compute_nodes_that_may_be_away_are_a_number_or_a_percentage() {
+    let at_once = |value: Value| {
+        judged(&with("/upgradePolicy", json!({"maxUnavailableComputeNodes": value})), &References::default())
+            .map(|cluster| cluster.policy.compute_nodes_at_once)
+            .map_err(|faults| faults.iter().map(|fault| (fault.code, fault.field.clone())).collect::<Vec<_>>())
+    };
+    assert_eq!(at_once(json!(3)), Ok(Share::Count(3)));
+    assert_eq!(at_once(json!("25%")), Ok(Share::Percent(25)));
+    assert_eq!(at_once(json!("100%")), Ok(Share::Percent(100)));
+    assert_eq!(at_once(Value::Null), Ok(Share::Count(1)));
+    for wrong in
+        [json!(0), json!(-1), json!(1_001), json!("0%"), json!("101%"), json!("3"), json!("+5%"), json!("%"), json!(99_999_999_999_i64)]
+    {
+        assert_eq!(at_once(wrong), Err(vec![("SR-3021", "spec.upgradePolicy.maxUnavailableComputeNodes".to_owned())]));
+    }
+}
+
+#[test]
+fn a_drain_lasts_an_hour_at_most() {
+    let policy = |seconds: i32| with("/upgradePolicy", json!({"drainSeconds": seconds}));
+    assert_eq!(judged(&policy(3_600), &References::default()).unwrap().policy.drain.as_secs(), 3_600);
+    assert_eq!(codes(&policy(3_601)), ["SR-3021"]);
+    assert_eq!(codes(&policy(-1)), ["SR-3021"]);
+}
+
+#[test]
+fn canaries_and_their_verdict_are_read_and_each_mistake_is_told() {
+    let canary = |value: Value| judged(&with("/upgradePolicy", json!({"canary": value})), &References::default());
+    let read = canary(json!({"nodes": 2, "verdict": {"sql": " Select 1 ", "metrics": [
+        {"name": "a_b:c", "labels": {"x": "y"}, "max": "500m", "min": -1}, {"name": "_d", "max": 0}]}}));
+    let read = read.unwrap().policy.canary.unwrap();
+    assert_eq!((read.nodes, read.sql.as_deref(), read.metrics.len()), (2, Some("Select 1"), 2));
+    let (max, min) = (read.metrics[0].max.unwrap(), read.metrics[0].min.unwrap());
+    assert_eq!((max.to_string().as_str(), min.to_string().as_str()), ("0.5", "-1"));
+    assert_eq!(canary(json!({})).unwrap().policy.canary.map(|canary| canary.nodes), Some(1));
+    assert_eq!(judged(&valid(), &References::default()).unwrap().policy.canary, None);
+
+    let verdict = |sql: &str| json!({"verdict": {"sql": sql}});
+    let metric = |value: Value| json!({"verdict": {"metrics": [value]}});
+    for (value, field) in [
+        (json!({"nodes": 0}), "nodes"),
+        (json!({"nodes": 1_001}), "nodes"),
+        (json!({"verdict": {}}), "verdict"),
+        (verdict("DROP TABLE t"), "verdict.sql"),
+        (verdict("SELECT"), "verdict.sql"),
+        (verdict("SELECT 1; DROP TABLE t"), "verdict.sql"),
+        (verdict("SELECTED 1"), "verdict.sql"),
+        (verdict("WITH a AS (SELECT 1) SELECT * FROM a"), "verdict.sql"),
+        (verdict("SELECT 1 INTO  OUTFILE 'x'"), "verdict.sql"),
+        (verdict(&format!("SELECT {}", "1".repeat(4_096))), "verdict.sql"),
+        (metric(json!({"name": "x"})), "verdict.metrics[0]"),
+        (metric(json!({"name": "1x", "max": 1})), "verdict.metrics[0].name"),
+        (metric(json!({"max": 1})), "verdict.metrics[0].name"),
+        (metric(json!({"name": "x", "max": "many"})), "verdict.metrics[0].max"),
+        (metric(json!({"name": "x", "min": "1 %"})), "verdict.metrics[0].min"),
+        (metric(json!({"name": "x", "max": 1, "min": 2})), "verdict.metrics[0].max"),
+    ] {
+        let expected = ("SR-3021", format!("spec.upgradePolicy.canary.{field}"));
+        assert_eq!(faults(&with("/upgradePolicy", json!({"canary": value}))), [expected], "{value}");
+    }
 }

@@ -17,6 +17,7 @@ mod neighbours;
 mod olm;
 mod ownership;
 mod pace;
+mod policies;
 mod progress;
 mod pulls;
 mod refusals;

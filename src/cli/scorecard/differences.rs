@@ -144,6 +144,8 @@ fn judge(key: &str, before: Option<&Value>, after: Option<&Value>) -> Option<(St
             _ => Some((format!("{key} {}", changed(before, after)), KEEP)),
         },
         "pattern" if after.is_none() => None,
+        // Written as 1 or as 1.0.
+        _ if number(before).is_some() && number(before) == number(after) => None,
         "type" => Some((format!("type {}", changed(before, after)), KEEP_AND_ADD)),
         "x-kubernetes-validations" => Some((
             "rules of CEL have changed".to_owned(),
@@ -215,6 +217,7 @@ mod tests {
             (json!({"minimum": 1, "maximum": 2}), json!({"minimum": 0, "maximum": 3})),
             (json!({"minLength": 1, "pattern": "a"}), json!({})),
             (json!({"enum": ["a"]}), json!({"enum": ["b", "a"]})),
+            (json!({"multipleOf": 2.0, "minimum": 0.0}), json!({"multipleOf": 2, "minimum": 0})),
             (json!({"required": ["a", "b"]}), json!({"required": ["b"]})),
             (
                 json!({"properties": {}}),

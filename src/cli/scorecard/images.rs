@@ -25,12 +25,12 @@ pub(super) fn run(bundle: &Bundle) -> anyhow::Result<Verdict> {
     for (image, place) in &references {
         if !is_pinned(image) {
             let rule = format!("`{image}` of {place} is not by digest");
-            let way_out = format!("add its digest, or say \"false\" at {CLAIM}");
-            let found = Finding::new(file, RELATED, rule, way_out);
             if claimed {
-                verdict.errors.push(found);
+                let way_out = format!("add its digest, or say \"false\" at {CLAIM}");
+                verdict.errors.push(Finding::new(file, RELATED, rule, way_out));
             } else if told.insert(image.clone()) {
-                verdict.suggestions.push(found);
+                let way_out = format!("`make images-lock` asks for digests; \"true\" at {CLAIM} needs all of them");
+                verdict.suggestions.push(Finding::new(file, RELATED, rule, way_out));
             }
         }
         // An image whose digest nobody knows is left out; whatever is pinned is told.

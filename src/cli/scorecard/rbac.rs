@@ -191,7 +191,7 @@ mod tests {
         let mut package = Package::sound();
         let rules = package.csv().pointer_mut("/spec/install/spec/permissions/0/rules").unwrap().as_array_mut().unwrap();
         let pods = rules.iter_mut().find(|rule| rule["resources"] == json!(["pods"])).unwrap();
-        pods["verbs"] = json!(["list", "watch"]);
+        pods["verbs"] = json!(["create", "list", "watch"]);
         assert_eq!(only(run(&package.bundle()).unwrap().errors).rule, "`delete pods` is needed and not granted");
     }
 

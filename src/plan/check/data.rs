@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::case::{Case, is_since_start, is_useful, number, replicas, rolls_by_itself};
+use crate::model::canary::is_verdict_due;
 use crate::model::cluster::RunMode;
 use crate::model::component::pod_of_host;
 use crate::model::warehouse::DEFAULT_WAREHOUSE;
-use crate::model::{Component, ObjectKind, Pod, Statement, Step};
+use crate::model::{Answer, Component, ObjectKind, Pod, Statement, Step};
 
 /// `tablet_sched_be_down_tolerate_time_s`: after this StarRocks copies a lost backend's tablets elsewhere (real-fe.md §11.3).
 const TOLERANCE: Duration = Duration::from_secs(900);
@@ -58,6 +59,7 @@ pub(super) fn one_backend_at_a_time(case: &Case<'_>) -> Vec<String> {
             found.push(format!("{} would be restarted while {other} is down", pod.name));
         }
     }
+    found.extend(compute_nodes_at_once(case));
     for (component, object, live) in case.changed().into_iter().filter(|(component, ..)| *component != Component::Frontend) {
         let pods: Vec<&Pod> = case.observed.pods_of(component).collect();
         if rolls_by_itself(object, live, &pods) {
@@ -74,6 +76,20 @@ pub(super) fn one_backend_at_a_time(case: &Case<'_>) -> Vec<String> {
         found.extend(case.expected(Component::Backend).iter().filter(|_| wanted).filter_map(lost));
     }
     found
+}
+
+/// Compute nodes may go several at a time: no more of them than the user allows are away then, and never all.
+fn compute_nodes_at_once(case: &Case<'_>) -> Option<String> {
+    let restarts: Vec<&Pod> = case.restarts(Component::ComputeNode).into_iter().filter(|pod| is_useful(pod)).collect();
+    let expected = case.expected(Component::ComputeNode);
+    let away = |pod: &&String| {
+        let there = case.observed.pods.get(*pod).is_some_and(|pod| pod.ready && !pod.deleting);
+        !there || restarts.iter().any(|restarted| restarted.name == **pod)
+    };
+    let (away, total) = (expected.iter().filter(away).count(), expected.len());
+    let allowed = case.cluster.policy.compute_nodes_at_once.of(u32::try_from(total).unwrap_or(u32::MAX));
+    let too_many = away == total || u32::try_from(away).is_ok_and(|away| away > allowed);
+    (restarts.len() > 1 && too_many).then(|| format!("{away} of {total} compute nodes would be away at once, and {allowed} may be"))
 }
 
 /// Rule 10: before a useful pod is taken down, the health of every data node is proven by several independent signs.
@@ -136,6 +152,7 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
         for pod in case.restarts(component).into_iter().filter(|pod| is_useful(pod)) {
             let wants_backends = case.cluster.backend.is_some() && case.live(Component::Backend).is_some();
             need(frontends && (backends || !wants_backends), &format!("{} would be restarted", pod.name));
+            need(!canaries_unheard(case), &format!("{} would follow the canaries", pod.name));
         }
     }
     for (component, object, live) in case.changed() {
@@ -166,6 +183,22 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether the user's verdict about the canaries is due and one of its questions has no answer.
+fn canaries_unheard(case: &Case<'_>) -> bool {
+    let (policy, told) = (&case.cluster.policy, &case.observed.canary);
+    // The memory of their watch goes with the first node that is seen to follow them, and with a way that is no longer taken.
+    let operation = case.decision.status.operation.as_ref();
+    if !operation.is_some_and(|operation| is_verdict_due(policy, operation, case.observed.now)) {
+        return false;
+    }
+    let asked = policy.canary.iter();
+    let by_sql = asked.clone().any(|canary| canary.sql.is_some()) && told.sql.known().is_none_or(Option::is_none);
+    let unread = |answer: &Answer<Vec<Vec<String>>>| answer.known().is_none();
+    let by_metrics =
+        asked.clone().any(|canary| !canary.metrics.is_empty()) && (told.metrics.is_empty() || told.metrics.values().any(unread));
+    by_sql || by_metrics
 }
 
 /// Whether a warehouse was made for this resource, which is being deleted, and nothing of it runs or is registered any more.

@@ -106,6 +106,25 @@ fn rule_2_a_backend_that_leaves_with_its_tablets_is_caught() {
 }
 
 #[test]
+fn rule_3_more_compute_nodes_than_the_policy_allows_or_all_of_them_are_caught() {
+    let several = |nodes: u32, allowed: serde_json::Value, restarted: &[&str]| {
+        let mut spec = spec("3.4.10", 3, 3, nodes);
+        spec["upgradePolicy"]["maxUnavailableComputeNodes"] = allowed;
+        let mut trial = trial(World::risen(spec));
+        trial.observed.group.replicas = Answer::Known(crate::model::starrocks::ReplicaTrouble::default());
+        restarted.iter().for_each(|pod| trial.restart(pod));
+        trial
+    };
+    assert_eq!(several(3, json!(null), &["kube-cn-2", "kube-cn-1"]).rules(), [3]);
+    assert_eq!(several(3, json!(2), &["kube-cn-2", "kube-cn-1"]).rules(), Vec::<u8>::new());
+    assert_eq!(several(2, json!("100%"), &["kube-cn-1", "kube-cn-0"]).rules(), [3]);
+    let mut trial = several(4, json!("50%"), &["kube-cn-3", "kube-cn-2"]);
+    assert_eq!(trial.rules(), Vec::<u8>::new());
+    trial.observed.pods.get_mut("kube-cn-0").unwrap().ready = false;
+    assert_eq!(trial.rules(), [3]);
+}
+
+#[test]
 fn rule_3_a_second_backend_down_is_caught_and_so_is_a_roll_by_kubernetes() {
     let mut trial = healthy();
     trial.restart("kube-be-1");
@@ -247,6 +266,28 @@ fn rule_11_a_compute_node_that_runs_is_not_dropped() {
     let host = trial.world.node_rows.values().find(|row| row.host.contains("-cn-")).unwrap().host.clone();
     trial.execute(Statement::DropComputeNode { host, port: 9050, warehouse: None });
     assert_eq!(trial.rules(), [11]);
+}
+
+#[test]
+fn rule_12_nobody_follows_canaries_that_were_not_judged() {
+    let mut spec = spec("3.5.8", 3, 3, 0);
+    spec["upgradePolicy"]["canary"] = json!({"verdict": {"sql": "SELECT 1", "metrics": [{"name": "x", "max": 1}]}});
+    let mut world = World::risen(spec);
+    world.ask_for("3.5.9");
+    world.verdict = (Answer::Known(Some("0".to_owned())), Answer::Known(vec![vec!["1".to_owned()]]));
+    world.run_until(100, |_, decision| decision.waiting_on.iter().any(|wait| wait.code() == "SR-2221"));
+    let rules = |sql: Answer<Option<String>>, metrics: Answer<Vec<Vec<String>>>| {
+        let mut trial = trial(world.clone());
+        trial.observed.canary.sql = sql;
+        trial.observed.canary.metrics.insert("kube-be-2".to_owned(), metrics);
+        trial.restart("kube-be-1");
+        trial.rules()
+    };
+    let (yes, within) = (|| Answer::Known(Some("1".to_owned())), || Answer::Known(vec![vec!["1".to_owned()]]));
+    assert_eq!(rules(yes(), within()), Vec::<u8>::new());
+    assert_eq!(rules(Answer::NotAsked, within()), [12]);
+    assert_eq!(rules(Answer::Known(None), within()), [12]);
+    assert_eq!(rules(yes(), Answer::NotAsked), [12]);
 }
 
 #[test]

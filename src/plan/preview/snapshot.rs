@@ -139,6 +139,7 @@ fn node(pod: &str, version: String) -> BackendRow {
         tablet_count: None,
         last_tablet_report: None,
         max_disk_used_basis_points: None,
+        running_queries: None,
         version,
         status_code: String::new(),
         error: String::new(),

@@ -269,7 +269,7 @@ fn upgrading(draft: &Draft) -> Aspect {
 fn degraded(draft: &Draft) -> Aspect {
     let at_rest = draft.operation.is_none();
     let trouble = |wait: &&WaitingOn| match wait {
-        WaitingOn::PodFailing { .. } | WaitingOn::NodeStalled { .. } => true,
+        WaitingOn::PodFailing { .. } | WaitingOn::NodeStalled { .. } | WaitingOn::CanaryRejected { .. } => true,
         WaitingOn::PodNotReady { .. }
         | WaitingOn::NodeNotAlive { .. }
         | WaitingOn::ReplicasUnhealthy { .. }

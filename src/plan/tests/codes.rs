@@ -138,7 +138,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 25] = [
+const UPGRADES: [Scene; 28] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -224,6 +224,14 @@ const UPGRADES: [Scene; 25] = [
         world.pass()
     }),
     ("SR-2220", || held(json!({"backupRequired": true}))),
+    ("SR-2221", || judged(Answer::Known(Some("0".to_owned())), "SR-2221")),
+    ("SR-2222", || judged(failed(SilenceKind::TimedOut), "SR-2222")),
+    ("SR-2223", || {
+        let mut world = asked();
+        world.edit(|spec| spec["upgradePolicy"]["drainSeconds"] = json!(60));
+        world.queries.insert("kube-be-2".to_owned(), 1);
+        on_its_way("SR-2223", world)
+    }),
 ];
 
 const CONFIGURATIONS: [Scene; 4] = [
@@ -359,6 +367,14 @@ fn held(policy: serde_json::Value) -> Decision {
     let mut world = asked();
     world.edit(|spec| spec["upgradePolicy"] = policy);
     world.pass()
+}
+
+/// An upgrade whose canary is judged by SQL.
+fn judged(answer: Answer<Option<String>>, code: &str) -> Decision {
+    let mut world = asked();
+    world.edit(|spec| spec["upgradePolicy"]["canary"] = json!({"verdict": {"sql": "SELECT 1"}}));
+    world.verdict.0 = answer;
+    on_its_way(code, world)
 }
 
 fn if_a_service(change: impl FnOnce(&mut LiveObject)) -> Decision {

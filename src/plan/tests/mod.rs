@@ -1,10 +1,12 @@
 //! Scenarios: what is decided in the situations that clusters get into, each walked in a world that reacts.
 
 mod budgets;
+mod canary;
 mod channels;
 mod codes;
 mod configuration;
 mod creation;
+mod pace;
 mod previews;
 mod properties;
 mod pulls;

@@ -229,6 +229,7 @@ fn row(pod: &str, warehouse: &str, now: Timestamp) -> BackendRow {
         tablet_count: None,
         last_tablet_report: None,
         max_disk_used_basis_points: None,
+        running_queries: Some(0),
         version: "3.5.9-abc1234".to_owned(),
         status_code: "OK".to_owned(),
         error: String::new(),

@@ -11,6 +11,7 @@ pub(super) mod nodes;
 mod preflight;
 pub(super) mod pulls;
 mod thaw;
+mod verdict;
 
 use std::collections::BTreeSet;
 
@@ -206,7 +207,7 @@ fn finish(view: &View<'_>, operation: Operation, reached: bool, draft: &mut Draf
     draft.last_upgrade = Some(LastUpgrade { from, to, finished_at: Some(view.now().to_seconds_text()) });
 }
 
-/// Turns the walk back when a node does not come back on its new release and no frontend has moved, if the user wants that.
+/// Turns the walk back when a node does not come back on its new release or a canary is judged unfit, and no frontend has moved, if the user wants that.
 pub(super) fn turn_back_if_stuck(view: &View<'_>, leg: &Leg, frontier: &Frontier, draft: &mut Draft) {
     let safe = !leg.is_downgrade() && leg.moves_frontends() && frontier.frontends.iter().all(|version| *version == leg.hop.from);
     if !view.cluster.policy.rolls_back || leg.diversion.is_some() || !safe || frontier.missing.is_some() {
@@ -217,6 +218,7 @@ pub(super) fn turn_back_if_stuck(view: &View<'_>, leg: &Leg, frontier: &Frontier
             let moved = |pod: &crate::model::Pod| Image::parse(&pod.image).claim().release() == Some(leg.hop.to);
             view.observed.pods.get(pod).is_some_and(moved)
         }
+        WaitingOn::CanaryRejected { .. } => true,
         _ => false,
     });
     let Some(why) = stuck.map(ToString::to_string) else { return };
@@ -320,7 +322,10 @@ pub(super) fn step_of(view: &View<'_>, operation: &Operation) -> (i32, i32) {
         OperationPhase::Freeze => frame.freeze().unwrap_or_else(|| frame.first_node().saturating_sub(1)),
         // The canary is being watched although it has moved.
         OperationPhase::Canary if operation.kind == OperationKind::Downgrade => frame.first_node().saturating_add(nodes.frontends),
-        OperationPhase::Canary => frame.first_node(),
+        OperationPhase::Canary => {
+            let last = to.map_or(0, |to| moved_nodes(view, to)).min(canary_nodes(view).saturating_sub(1));
+            frame.first_node().saturating_add(last)
+        }
         OperationPhase::Backends | OperationPhase::ComputeNodes | OperationPhase::Followers | OperationPhase::Leader => {
             let moved = to.map_or(0, |to| moved_nodes(view, to));
             frame.first_node().saturating_add(moved).min(frame.thaw().saturating_sub(1))
@@ -342,6 +347,13 @@ pub(super) fn step_of(view: &View<'_>, operation: &Operation) -> (i32, i32) {
 pub(super) fn fleet_sizes(view: &View<'_>) -> Topology {
     let size = |component| view.fleet(component).map_or(0, Fleet::wanted_replicas);
     Topology { frontends: size(Component::Frontend), backends: size(Component::Backend), compute_nodes: size(Component::ComputeNode) }
+}
+
+/// Canaries that the policy asks for, as far as there are so many nodes.
+fn canary_nodes(view: &View<'_>) -> u32 {
+    let component = if view.cluster.backend.is_some() { Component::Backend } else { Component::ComputeNode };
+    let asked = view.cluster.policy.canary.as_ref().map_or(1, |canary| canary.nodes);
+    asked.min(view.fleet(component).map_or(0, Fleet::wanted_replicas)).max(1)
 }
 
 /// Nodes that are back on a release.

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use serde_json::json;
 
 use super::simulation::NAMESPACE;
-use super::story::{Declares, SHARED_CONF, Story, merge};
+use super::story::{Declares, Manner, SHARED_CONF, Story, merge};
 use super::walk::{Change, End, Resting, Walk};
 use crate::release::{Image, Path, Refusal, ReleaseTable, release_of};
 
@@ -182,5 +182,6 @@ impl Stable {
 fn story(heading: &Heading) -> Story {
     let [frontends, backends, compute_nodes] = if heading.shared_data { SHARED_SIZE } else { SIZE };
     let declares = if matches!(heading.to, Target::Tag(_)) { Declares::Images } else { Declares::Version };
-    Story { seed: 1, frontends, backends, compute_nodes, declares, from: heading.from, to: heading.from, happenings: Vec::new() }
+    let (manner, happenings) = (Manner::default(), Vec::new());
+    Story { seed: 1, frontends, backends, compute_nodes, declares, manner, from: heading.from, to: heading.from, happenings }
 }

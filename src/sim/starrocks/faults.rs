@@ -21,6 +21,11 @@ pub(super) struct Faults {
     full_disks: BTreeSet<String>,
     crash_older_backends: bool,
     pause_routine_loads: bool,
+    /// Queries that run on a node.
+    queries: BTreeMap<String, u32>,
+    /// Releases whose nodes fail at their compactions.
+    failing: Vec<Release>,
+    cancelled_loads: u32,
 }
 
 impl Faults {
@@ -34,6 +39,21 @@ impl Faults {
 
     pub(super) fn crashes_on_start(&self, component: Component, release: Release) -> bool {
         self.crashing.contains(&(component, release))
+    }
+
+    /// Whether the metrics of a node tell of compactions that failed.
+    pub(super) fn fails_compactions(&self, process: &Process) -> bool {
+        self.failing.contains(&process.release)
+    }
+
+    /// How many loads `information_schema.loads` lists as cancelled.
+    pub(super) const fn cancelled_loads(&self) -> u32 {
+        self.cancelled_loads
+    }
+
+    /// Queries that run on a node.
+    pub(super) fn queries_on(&self, process: &Process) -> u32 {
+        self.queries.get(&process.pod()).copied().unwrap_or(0)
     }
 
     /// Whether the next reply of a frontend gets lost; counts it down.
@@ -134,6 +154,25 @@ impl StarRocks {
         } else {
             self.faults.unavailable.remove(tag);
         }
+    }
+
+    /// Backends and compute nodes of this version (`3.5.2`) print failed compactions in their metrics, or do so no more.
+    pub fn fail_compactions(&mut self, version: &str, on: bool) {
+        let Some(release) = Release::parse(version) else { return };
+        self.faults.failing.retain(|known| *known != release);
+        if on {
+            self.faults.failing.push(release);
+        }
+    }
+
+    /// So many loads are listed in `information_schema.loads`, all of them cancelled.
+    pub fn cancel_loads(&mut self, count: u32) {
+        self.faults.cancelled_loads = count;
+    }
+
+    /// So many queries run on a node from now on, whichever process that is: clients that come back at once.
+    pub fn run_queries(&mut self, namespace: &str, pod: &str, count: u32) {
+        self.faults.queries.insert(format!("{namespace}/{pod}"), count);
     }
 
     /// Backends and compute nodes older than the line of their leader crash (starrocks.md §1.2 rule 6: the wrong order may crash the service).

@@ -42,7 +42,7 @@ impl StarRocks {
             Component::Frontend => self.frontend_answer(process, path, now),
             Component::Backend | Component::ComputeNode | Component::Other => match path.split('?').next() {
                 Some("/api/health") => answer(200, r#"{"status": "OK","msg": "To Be Added"}"#),
-                Some("/metrics") => answer(200, "starrocks_be_process_mem_bytes 1\n"),
+                Some("/metrics") => answer(200, self.node_metrics(process)),
                 _ => answer(404, ""),
             },
         }
@@ -250,6 +250,22 @@ impl StarRocks {
             Loss::Started | Loss::Cut if leads => SelfView { role: "LEADER", can_read: process.followed, ..settled },
             _ => settled,
         }
+    }
+
+    /// Metrics of a backend or compute node: counters begin anew with each process.
+    fn node_metrics(&self, process: &Process) -> String {
+        let failed = if self.faults.fails_compactions(process) { 7 } else { 0 };
+        let queries = self.faults.queries_on(process);
+        let requests = |status: &str, count: u32| {
+            format!("starrocks_be_engine_requests_total{{status=\"{status}\",type=\"base_compaction\"}} {count}\n")
+        };
+        format!(
+            "# TYPE starrocks_be_process_mem_bytes gauge\nstarrocks_be_process_mem_bytes 1\n\
+             # TYPE starrocks_be_engine_requests_total counter\n{}{}\
+             # TYPE starrocks_be_pipe_drivers gauge\nstarrocks_be_pipe_drivers {queries}\n",
+            requests("failed", failed),
+            requests("total", failed + 12)
+        )
     }
 
     fn frontend_metrics(&self, process: &Process) -> String {

@@ -92,6 +92,15 @@ impl StarRocks {
         Err(failed(1064, format!("Backend node not found. Check if any backend node is down.backend: {listed}")))
     }
 
+    /// `loads`: all of them cancelled ones.
+    fn loads(&self, words: &[Token]) -> SqlReply {
+        let items = items(words);
+        match items.first() {
+            Some(item) if item.counts() => rows(&[&item.name], vec![vec![Some(counted(&item.expression, self.faults.cancelled_loads()))]]),
+            _ => empty("ID"),
+        }
+    }
+
     fn select_from(&self, group: &Group, words: &[Token], table: &str) -> Result<SqlReply, SqlReply> {
         let name = table.to_lowercase();
         let Some(view) = name.strip_prefix("information_schema.") else {
@@ -105,8 +114,8 @@ impl StarRocks {
                 let lines = group.tables.values().map(|table| vec![Some(table.database.clone()), Some(table.name.clone())]).collect();
                 Ok(rows(&["TABLE_SCHEMA", "TABLE_NAME"], lines))
             }
-            "loads"
-            | "pipes"
+            "loads" => Ok(self.loads(words)),
+            "pipes"
             | "routine_load_jobs"
             | "fe_tablet_schedules"
             | "be_tablets"
@@ -125,6 +134,21 @@ impl StarRocks {
             other => Err(failed(5502, format!("Getting analyzing error. Detail message: Unknown table 'information_schema.{other}'."))),
         }
     }
+}
+
+/// The number behind `COUNT(*)`, or whether it is what an expression such as `COUNT(*)<5` says; conditions pass.
+fn counted(expression: &str, count: u32) -> String {
+    let compared = expression.split_once(')').map_or("", |(_, rest)| rest);
+    let digits = compared.trim_start_matches(['<', '=', '>']);
+    let Ok(other) = digits.parse::<u32>() else { return count.to_string() };
+    let holds = match compared.get(..compared.len() - digits.len()).unwrap_or_default() {
+        "<" => count < other,
+        "<=" => count <= other,
+        ">" => count > other,
+        ">=" => count >= other,
+        _ => count == other,
+    };
+    u8::from(holds).to_string()
 }
 
 /// One thing that a SELECT asks for.

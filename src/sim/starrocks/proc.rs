@@ -6,6 +6,7 @@ use super::tables::{Standing, standing};
 use super::{SqlReply, StarRocks};
 
 const TABLET_COLUMNS: &str = "TabletId|Type|Medium|Status|State|OrigPrio|DynmPrio|SrcBe|SrcPath|DestBe|DestPath|Timeout|Create|LstSched|LstVisit|Finished|Rate|FailedSched|FailedRunning|LstAdjPrio|VisibleVer|VisibleVerHash|CmtVer|CmtVerHash|ErrMsg";
+const QUERY_COLUMNS: &str = "StartTime|feIp|QueryId|ConnectionId|Database|User|ScanBytes|ScanRows|MemoryUsage|DiskSpillSize|CPUTime|ExecTime|ExecProgress|Warehouse|CustomQueryId|ResourceGroup";
 const ROOT: [&str; 24] = [
     "brokers",
     "frontends",
@@ -71,9 +72,8 @@ impl StarRocks {
             ["brokers"] => Ok(empty("Name|IP|Port|Alive|LastStartTime|LastUpdateTime|ErrMsg")),
             ["routine_loads"] => Ok(empty("Name|Id|DbName|Statistic|TaskStatistic")),
             ["replications"] => Ok(empty("JobID|DatabaseID|TableID|TxnID|CreatedTime|FinishedTime|State|Progress|Error")),
-            ["current_queries" | "global_current_queries"] => Ok(empty(
-                "StartTime|feIp|QueryId|ConnectionId|Database|User|ScanBytes|ScanRows|MemoryUsage|DiskSpillSize|CPUTime|ExecTime|ExecProgress|Warehouse|CustomQueryId|ResourceGroup",
-            )),
+            ["current_queries"] => Ok(self.current_queries(session)),
+            ["global_current_queries"] => Ok(empty(QUERY_COLUMNS)),
             ["catalog"] => Ok(rows(
                 &["Catalog", "Type", "Comment"],
                 vec![cells(["default_catalog", "Internal", "An internal catalog contains this cluster's self-managed tables."])],
@@ -87,6 +87,16 @@ impl StarRocks {
                 format!("Getting analyzing error. Detail message: Unknown proc node path: {path}. msg: Cannot find path: {path}."),
             )),
         }
+    }
+
+    /// `/current_queries`: those that the frontend asked coordinates.
+    fn current_queries(&self, session: &Session) -> SqlReply {
+        let count = self.session_process(session).map_or(0, |process| self.faults.queries_on(process));
+        let columns: Vec<&str> = QUERY_COLUMNS.split('|').collect();
+        let line = |number: u32| {
+            columns.iter().map(|column| Some(if *column == "QueryId" { format!("query-{number}") } else { String::new() })).collect()
+        };
+        rows(&columns, (0..count).map(line).collect())
     }
 
     /// `/statistic`: counted when asked, with the tolerance of the frontend asked (real-fe.md §11.3); tables in shared storage are never unhealthy.

@@ -296,7 +296,7 @@ impl StarRocks {
             cells.push(("MemLimit", known("8.000GB", "0.000B")));
         }
         cells.extend([
-            ("NumRunningQueries", Some("0".to_owned())),
+            ("NumRunningQueries", Some(self.queries_of(node).to_string())),
             ("MemUsedPct", Some("0.00 %".to_owned())),
             ("CpuUsedPct", Some("0.0 %".to_owned())),
             ("DataCacheMetrics", Some("N/A".to_owned())),
@@ -314,6 +314,10 @@ impl StarRocks {
             }
         }
         cells
+    }
+
+    fn queries_of(&self, node: Option<&Node>) -> u32 {
+        node.and_then(|node| self.node_process(node)).map_or(0, |(_, process)| self.faults.queries_on(process))
     }
 
     fn variables(&self, session: &Session, pattern: Option<&str>) -> SqlReply {

@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::{Declares, Happening, Story, When};
+use super::{Declares, Happening, Manner, Story, When};
 use crate::api::OperationPhase;
 use crate::release::{Direction, ReleaseTable, Version};
 
@@ -57,7 +57,8 @@ impl Story {
         let (backends, compute_nodes) =
             if shared_data { (0, random.random_range(1..=3)) } else { (random.random_range(1..=4), random.random_range(0..=2)) };
         let declares = if random.random_range(0..6) == 0 { Declares::Images } else { Declares::Version };
-        let mut story = Self { seed, frontends, backends, compute_nodes, declares, from, to, happenings: Vec::new() };
+        let usual = Manner::default();
+        let mut story = Self { seed, frontends, backends, compute_nodes, declares, manner: usual, from, to, happenings: Vec::new() };
         for _ in 0..random.random_range(0..=5) {
             let when = match random.random_range(0..3) {
                 0 => When::In(PHASES.choose(&mut random).cloned().unwrap_or_default()),
@@ -67,6 +68,7 @@ impl Story {
             story.happenings.push((when, happening));
         }
         story.keep_frontend_changes_apart();
+        story.manner = manner(&mut random);
         story
     }
 
@@ -94,6 +96,8 @@ impl Story {
             88..=90 => self.other_frontends(),
             91..=93 => self.other_backends(random),
             94..=96 => self.other_compute_nodes(random),
+            97 => Happening::RunQueries { component, ordinal, lasting },
+            98 => Happening::FailVerdict { version: self.stop(random), lasting },
             _ => Happening::Annotate,
         }
     }
@@ -140,6 +144,22 @@ impl Story {
             changes <= 1 || !matches!(happening, Happening::ScaleFrontends { .. })
         });
     }
+}
+
+/// What users say about upgrades: mostly nothing.
+fn manner(random: &mut SmallRng) -> Manner {
+    let mut manner = Manner::default();
+    if random.random_range(0..3) == 0 {
+        manner.compute_nodes_at_once = random.random_range(2..=3);
+    }
+    if random.random_range(0..4) == 0 {
+        manner.drain = Duration::from_secs(random.random_range(10..=90));
+    }
+    if random.random_range(0..4) == 0 {
+        manner.canaries = random.random_range(2..=4);
+    }
+    manner.verdict = random.random_range(0..3) == 0;
+    manner
 }
 
 /// A start and an end between which the release table knows a way: mostly newer, sometimes older.
@@ -192,5 +212,9 @@ mod tests {
         assert!(stories.iter().any(|story| story.to < story.from));
         assert!(stories.iter().any(|story| story.is_shared_data()));
         assert!(stories.iter().any(|story| story.declares == Declares::Images));
+        let some =
+            |is: fn(&Manner) -> bool| stories.iter().any(|story| is(&story.manner)) && stories.iter().any(|story| !is(&story.manner));
+        assert!(some(|manner| manner.compute_nodes_at_once > 1) && some(|manner| !manner.drain.is_zero()));
+        assert!(some(|manner| manner.canaries > 1) && some(|manner| manner.verdict));
     }
 }

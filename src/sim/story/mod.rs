@@ -27,6 +27,8 @@ pub struct Story {
     pub compute_nodes: u32,
     /// How the resource names its release.
     pub declares: Declares,
+    /// How upgrades are to be done.
+    pub manner: Manner,
     /// Release of the beginning.
     pub from: Version,
     /// Release that is asked for once the cluster is Ready.
@@ -42,6 +44,25 @@ pub enum Declares {
     Version,
     /// By the tag of each component's image.
     Images,
+}
+
+/// How upgrades are to be done, as far as users may choose; the default is what a resource means that says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// Compute nodes that may be away at the same time.
+    pub compute_nodes_at_once: u32,
+    /// How long a restart waits for queries.
+    pub drain: Duration,
+    /// Nodes that go first.
+    pub canaries: u32,
+    /// Whether they are judged, by SQL and by their metrics.
+    pub verdict: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { compute_nodes_at_once: 1, drain: Duration::ZERO, canaries: 1, verdict: false }
+    }
 }
 
 /// A moment of a story.
@@ -168,13 +189,29 @@ pub enum Happening {
         /// New number.
         replicas: u32,
     },
+    /// Clients query without a pause on a node.
+    RunQueries {
+        /// Component.
+        component: &'static str,
+        /// Ordinal.
+        ordinal: u32,
+        /// How long.
+        lasting: Duration,
+    },
+    /// Nodes of a release fail at what the user's verdict asks about.
+    FailVerdict {
+        /// Release.
+        version: Version,
+        /// How long.
+        lasting: Duration,
+    },
     /// The user changes a pod annotation: a rollout without a version.
     Annotate,
 }
 
 impl Happening {
     /// Every name.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 21] = [
         "KillProcess",
         "LoseNode",
         "CutNetwork",
@@ -193,6 +230,8 @@ impl Happening {
         "ScaleFrontends",
         "ScaleBackends",
         "ScaleComputeNodes",
+        "RunQueries",
+        "FailVerdict",
         "Annotate",
     ];
 
@@ -217,7 +256,9 @@ impl Happening {
             Self::ScaleFrontends { .. } => 15,
             Self::ScaleBackends { .. } => 16,
             Self::ScaleComputeNodes { .. } => 17,
-            Self::Annotate => 18,
+            Self::RunQueries { .. } => 18,
+            Self::FailVerdict { .. } => 19,
+            Self::Annotate => 20,
         };
         Self::NAMES[index]
     }
@@ -255,6 +296,19 @@ impl fmt::Display for Story {
         }
         if self.is_shared_data() {
             write!(out, ", shared data")?;
+        }
+        let manner = Manner::default();
+        if self.manner.compute_nodes_at_once != manner.compute_nodes_at_once {
+            write!(out, ", {} CN at once", self.manner.compute_nodes_at_once)?;
+        }
+        if self.manner.drain != manner.drain {
+            write!(out, ", {} s for queries", self.manner.drain.as_secs())?;
+        }
+        if self.manner.canaries != manner.canaries {
+            write!(out, ", {} canaries", self.manner.canaries)?;
+        }
+        if self.manner.verdict {
+            write!(out, ", judged canaries")?;
         }
         for (when, happening) in &self.happenings {
             write!(out, "\n    {when}  {happening:?}")?;

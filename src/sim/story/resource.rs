@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Declares, FRONTEND_CONFIG, Story};
+use super::{Declares, FRONTEND_CONFIG, Manner, Story};
 use crate::release::Version;
 
 /// The sections of a resource, with the name of each component in image names.
@@ -18,7 +18,7 @@ impl Story {
     /// The resource at the beginning, with every consent that a small cluster needs: [`CONSENTS`].
     pub fn resource(&self) -> Value {
         let mut spec = json!({
-            "upgradePolicy": {"consents": CONSENTS, "canarySoakSeconds": 10},
+            "upgradePolicy": self.policy(),
             "starRocksFeSpec": {
                 "replicas": self.frontends,
                 "storageVolumes": [{"name": "fe-meta", "mountPath": "/opt/starrocks/fe/meta", "storageSize": "10Gi"}],
@@ -41,6 +41,28 @@ impl Story {
             "apiVersion": "starrocks.com/v1", "kind": "StarRocksCluster",
             "metadata": {"name": "sim", "namespace": "default"}, "spec": spec,
         })
+    }
+
+    /// Nothing is written that means what is meant without it.
+    fn policy(&self) -> Value {
+        let (manner, usual) = (self.manner, Manner::default());
+        let mut policy = json!({"consents": CONSENTS, "canarySoakSeconds": 10});
+        if manner.compute_nodes_at_once != usual.compute_nodes_at_once {
+            policy["maxUnavailableComputeNodes"] = json!(manner.compute_nodes_at_once);
+        }
+        if manner.drain != usual.drain {
+            policy["drainSeconds"] = json!(manner.drain.as_secs());
+        }
+        if manner.canaries != usual.canaries {
+            policy["canary"]["nodes"] = json!(manner.canaries);
+        }
+        if manner.verdict {
+            policy["canary"]["verdict"] = json!({
+                "sql": "SELECT COUNT(*) < 3 FROM information_schema.loads",
+                "metrics": [{"name": "starrocks_be_engine_requests_total", "labels": {"status": "failed"}, "max": 0}],
+            });
+        }
+        policy
     }
 
     /// The part of a spec that asks for a release.

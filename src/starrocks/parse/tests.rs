@@ -245,3 +245,21 @@ proptest! {
         prop_assert_eq!(frontends(&straight, Zone::UTC), frontends(&turned, Zone::UTC));
     }
 }
+
+#[test]
+fn queries_are_counted_by_row_and_running_ones_of_a_node_read_from_its_row() {
+    let rows = Rows::from_texts(&["StartTime", "QueryId"], &[&["x", "a"], &["x", "b"]]);
+    assert_eq!(current_queries(&rows), Ok(2));
+    assert!(current_queries(&Rows::from_texts(&["Nothing"], &[])).is_err());
+    let backends_with =
+        |columns: &[&str], cells: &[&str]| backends(&Rows::from_texts(columns, &[cells]), Zone::UTC).unwrap()[0].running_queries;
+    assert_eq!(backends_with(&["BackendId", "IP", "Alive", "NumRunningQueries"], &["1", "h", "true", "3"]), Some(3));
+    assert_eq!(backends_with(&["BackendId", "IP", "Alive"], &["1", "h", "true"]), None, "unknown is not none");
+}
+
+#[test]
+fn the_first_cell_is_read_whatever_it_is() {
+    assert_eq!(first_cell(&Rows::from_texts(&["a", "b"], &[&["1", "2"], &["3", "4"]])).as_deref(), Some("1"));
+    assert_eq!(first_cell(&Rows::from_texts(&["a"], &[])), None);
+    assert_eq!(first_cell(&Rows { columns: vec!["a".to_owned()], rows: vec![vec![None]] }), None);
+}
