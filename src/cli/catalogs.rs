@@ -95,4 +95,15 @@ mod tests {
         assert!(unreadable.contains("SR-3102 spec.channels[0].entries[0].version"), "{unreadable}");
         assert!(read("kind: Secret\n").is_err());
     }
+
+    #[test]
+    fn catalogs_that_exist_count_beside_files_and_broken_ones_are_left_out() {
+        let existing = |name: &str, spec: serde_json::Value| -> StarRocksVersionCatalog {
+            serde_json::from_value(serde_json::json!({"metadata": {"name": name}, "spec": spec})).unwrap()
+        };
+        let broken = existing("broken", serde_json::json!({"package": "mysql"}));
+        let sound = existing("sound", serde_json::json!({"package": "starrocks", "releases": [{"version": "3.5.25"}]}));
+        let catalog = with(vec![broken, sound], &[]).unwrap();
+        assert_eq!(catalog.table().line("3.5".parse().unwrap()).unwrap().newest.to_string(), "3.5.25");
+    }
 }

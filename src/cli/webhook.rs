@@ -50,3 +50,45 @@ pub(super) async fn serve(prepared: Option<(Webhook, Endpoint)>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        webhook: WebhookArguments,
+    }
+
+    fn prepared(arguments: &[&str]) -> Result<Prepared, ServeError> {
+        let program = Program::try_parse_from([&["program"], arguments].concat()).expect("parses");
+        program.webhook.prepare(Conventions::default(), Arc::new(Metrics::new()))
+    }
+
+    #[test]
+    fn it_looks_where_olm_mounts_certificates_and_0_means_none() {
+        let (Some((webhook, endpoint)), _tell) = prepared(&[]).expect("an address") else { panic!("none") };
+        assert_eq!((endpoint.address.port(), endpoint.certificates.to_str()), (9443, Some("/tmp/k8s-webhook-server/serving-certs")));
+        assert!(!webhook.releases.borrow().is_complete(), "nothing rests on catalogs that were not read");
+        assert!(prepared(&["--webhook-bind-address=0"]).expect("an address").0.is_none());
+        assert!(prepared(&["--webhook-bind-address=9443"]).is_err());
+    }
+
+    #[test]
+    fn it_hears_what_the_operator_beside_it_knows_and_counts_in_its_metrics() {
+        let metrics = Arc::new(Metrics::new());
+        let program = Program::try_parse_from(["program"]).expect("parses");
+        let (Some((webhook, _)), tell) = program.webhook.prepare(Conventions::default(), Arc::clone(&metrics)).expect("an address") else {
+            panic!("none")
+        };
+        tell.send_replace(Catalog::embedded());
+        assert!(webhook.releases.borrow().is_complete());
+        (webhook.count)("StarRocksCluster", webhook::Outcome::Refused);
+        let text = metrics.encode().expect("encodes");
+        let line = "starrocks_operator_admission_requests_total{kind=\"StarRocksCluster\",verdict=\"refused\"} 1";
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}

@@ -29,16 +29,19 @@ pub fn component() -> Result<[(&'static str, String); 3], YamlError> {
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component",
         "resources": ["service.yaml", "configuration.yaml"],
-        "patches": [{ "target": { "kind": "Deployment", "name": NAME }, "patch": yaml::to_string(&json!([
-            { "op": "add", "path": "/spec/template/spec/containers/0/ports/-", "value": { "name": "webhook", "containerPort": PORT } },
-            { "op": "add", "path": "/spec/template/spec/containers/0/volumeMounts", "value": [
-                { "name": "webhook-cert", "mountPath": DIRECTORY, "readOnly": true },
-            ] },
-            // Without the Secret the pod runs and the webhook does not listen.
-            { "op": "add", "path": "/spec/template/spec/volumes", "value": [
-                { "name": "webhook-cert", "secret": { "secretName": WEBHOOK, "optional": true } },
-            ] },
-        ]))? }],
+        "patches": [{ "patch": yaml::to_string(&json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": NAME, "namespace": NAMESPACE },
+            "spec": { "template": { "spec": {
+                "containers": [{
+                    "name": "manager",
+                    "ports": [{ "name": "webhook", "containerPort": PORT }],
+                    "volumeMounts": [{ "name": "webhook-cert", "mountPath": DIRECTORY, "readOnly": true }],
+                }],
+                // Without the Secret the pod runs and the webhook does not listen.
+                "volumes": [{ "name": "webhook-cert", "secret": { "secretName": WEBHOOK, "optional": true } }],
+            } } },
+        }))? }],
     });
     Ok([
         ("config/webhook/kustomization.yaml", headed(&kustomization)?),
@@ -68,13 +71,10 @@ pub fn cert_manager() -> Result<[(&'static str, String); 2], YamlError> {
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component",
         "resources": ["certificate.yaml"],
-        "patches": [{
-            "target": { "kind": "ValidatingWebhookConfiguration", "name": WEBHOOK },
-            "patch": yaml::to_string(&json!([{
-                "op": "add", "path": "/metadata/annotations",
-                "value": { "cert-manager.io/inject-ca-from": format!("{NAMESPACE}/{WEBHOOK}") },
-            }]))?,
-        }],
+        "patches": [{ "patch": yaml::to_string(&json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": { "name": WEBHOOK, "annotations": { "cert-manager.io/inject-ca-from": format!("{NAMESPACE}/{WEBHOOK}") } },
+        }))? }],
     });
     let manifest = format!("{}---\n{}", yaml::to_string(&issuer)?, yaml::to_string(&certificate)?);
     Ok([
@@ -153,7 +153,7 @@ mod tests {
             for document in yaml::documents(&text).expect("reads") {
                 for patch in document["patches"].as_array().into_iter().flatten() {
                     let inner = yaml::documents(patch["patch"].as_str().expect("a text")).expect("reads");
-                    assert!(inner[0][0]["op"] == "add", "{path}: {inner:?}");
+                    assert!(inner[0]["metadata"]["name"].is_string(), "{path}: {inner:?}");
                 }
             }
         }

@@ -118,8 +118,8 @@ fn asking(cluster: &Cluster) -> &'static str {
 fn advice(cluster: &Cluster, known: &[Advice]) -> Vec<String> {
     let unread = |advice: &&Advice| advice.code == Rule::ConfigurationUnread.code();
     let any_unread = cluster.advice.iter().any(|advice| unread(&advice));
-    let judged = |advice: &&Advice| !unread(advice) && !(any_unread && advice.code == Rule::DataNotLasting.code());
-    let is_new = |advice: &&Advice| !known.contains(advice);
+    // Where the run mode is not seen, data may live in object storage.
+    let unjudged = |advice: &&Advice| unread(advice) || any_unread && advice.code == Rule::DataNotLasting.code();
     let told = |advice: &Advice| format!("{} {}: {}", advice.code, advice.field, advice.message);
-    cluster.advice.iter().filter(judged).filter(is_new).map(told).collect()
+    cluster.advice.iter().filter(|advice| !unjudged(advice) && !known.contains(advice)).map(told).collect()
 }

@@ -3,6 +3,7 @@
 //! It walks the same routes as `plan`: the next leg comes from `versions`, templates are compared over the live objects as a pass compares them, and the
 //! steps are numbered as `release::outline` numbers them. What a pass learns on the way, such as who leads then, it cannot know.
 
+mod configuration;
 mod gates;
 mod order;
 mod pace;
@@ -13,6 +14,7 @@ pub use snapshot::{as_described, with_reports};
 
 use serde::Serialize;
 
+use self::configuration::Brought;
 use self::order::{Turn, turns};
 use super::objects;
 use super::upgrade::fleet_sizes;
@@ -109,24 +111,27 @@ impl Restart {
 pub fn preview(cluster: &Cluster, observed: &Observed) -> Preview {
     let observed = with_reports(cluster, observed);
     let view = View::new(cluster, &observed);
-    let mut walk = Walk { view: &view, pace: Pace::of(&view), clock: 0, restarts: Vec::new(), ends: None };
-    let mut gates = Vec::new();
+    let mut walk =
+        Walk { view: &view, pace: Pace::of(&view), clock: 0, restarts: Vec::new(), others: Vec::new(), gates: Vec::new(), ends: None };
     if cluster.warehouse.is_some() {
         walk.settled();
     } else {
         match versions::route(&view) {
             Route::Fresh | Route::Arrived => {}
+            Route::Settled if releases_unknown(&view) => {
+                walk.gates.push(Gate::from(&WaitingOn::AnswerPending { what: "the releases that the nodes report".to_owned() }));
+            }
             Route::Settled => walk.settled(),
             Route::Leg(leg) => {
-                gates = gates::of_leg(&view, &leg);
+                walk.gates = gates::of_leg(&view, &leg);
                 walk.way(&leg);
             }
-            Route::Held(wait) | Route::Unsure(wait) => gates.push(Gate::from(&wait)),
+            Route::Held(wait) | Route::Unsure(wait) => walk.gates.push(Gate::from(&wait)),
         }
     }
-    let others = others(&view);
-    gates.extend(gates::of_any(&view, !walk.restarts.is_empty()));
-    let Walk { pace, clock, restarts, ends, .. } = walk;
+    let Walk { pace, clock, restarts, mut others, mut gates, ends, .. } = walk;
+    others.extend(beside(&view));
+    gates.extend(gates::of_any(&view, !restarts.is_empty()));
     let (from, to) = ends.unzip();
     Preview { from, to, restarts, others, gates, seconds: clock, pace }
 }
@@ -143,12 +148,23 @@ pub fn refused_way(cluster: &Cluster, observed: &Observed) -> Option<WaitingOn> 
     }
 }
 
+/// Whether another release is asked for where none has been reported yet, as before a cluster of the Go operator has been taken over.
+fn releases_unknown(view: &View<'_>) -> bool {
+    let moves = |fleet: &Fleet<'_>| {
+        let wanted = fleet.workload.and_then(|workload| workload.claim.release());
+        fleet.live_release().is_some_and(|live| wanted.is_some_and(|wanted| wanted != live))
+    };
+    versions::frontier(view).all().is_empty() && view.fleets().any(moves)
+}
+
 struct Walk<'v, 'a> {
     view: &'v View<'a>,
     pace: Pace,
     /// Seconds since the beginning.
     clock: u64,
     restarts: Vec<Restart>,
+    others: Vec<String>,
+    gates: Vec<Gate>,
     ends: Option<(Version, Version)>,
 }
 
@@ -158,7 +174,18 @@ impl Walk<'_, '_> {
         for component in [Component::Backend, Component::ComputeNode, Component::Frontend] {
             let Some(fleet) = self.view.fleet(component) else { continue };
             let Some(workload) = fleet.workload else { continue };
-            let fields = told(differences(self.view, fleet, &workload.image.to_string()).into_iter());
+            let image = workload.image.to_string();
+            let unasked = !super::is_authorised(self.view) && !objects::was_drifted(self.view, fleet, workload, &image);
+            if let Some(held) = unasked.then(|| objects::held(self.view, fleet, workload, &image)).flatten() {
+                self.gates.push(Gate::from(&held));
+                continue;
+            }
+            let mut fields = told(differences(self.view, fleet, &image).into_iter());
+            match configuration::changed(self.view, workload) {
+                Some(Brought::ByRestart(file)) => fields.push(file),
+                Some(Brought::Live(words)) => self.others.push(words),
+                None => {}
+            }
             let all = !fields.is_empty();
             for turn in turns(self.view, component, 1) {
                 let outdated = fleet.pods.get(&turn.ordinal).is_some_and(|pod| fleet.is_outdated(pod));
@@ -290,7 +317,7 @@ fn told(differences: impl Iterator<Item = build::Difference>) -> Vec<String> {
 }
 
 /// What happens to pods beside restarts in order.
-fn others(view: &View<'_>) -> Vec<String> {
+fn beside(view: &View<'_>) -> Vec<String> {
     let mut others = Vec::new();
     for fleet in view.fleets() {
         let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::testing::{World, spec};
-use super::super::{Preview, as_described, preview, refused_way};
+use super::super::{Preview, Restart, as_described, preview, refused_way};
 use crate::api::StarRocksClusterStatus;
 use crate::model::{Component, Record, Timestamp};
 use crate::release::{Phase, ReleaseTable, Topology, Version, outline};
@@ -101,6 +101,21 @@ fn a_change_of_release_and_of_resources_is_one_restart_with_both_reasons() {
 }
 
 #[test]
+fn a_changed_file_restarts_its_component_where_that_is_asked_for() {
+    let mut world = super::configuration::risen(Some("Restart"));
+    super::configuration::write(&mut world, "fe.conf", "a = 2\nfixed = 1\nJAVA_OPTS = -Xmx8g");
+    let told = preview(&world.cluster(), &world.observe());
+    assert_eq!(told.restarts.iter().map(Restart::reason).collect::<Vec<_>>(), ["fe.conf (a)"; 3]);
+    world.run_until(300, |world, _| world.restarts().len() == 3);
+    assert_eq!(pods(&told), world.restarts());
+    let mut world = super::configuration::risen(Some("Live"));
+    super::configuration::write(&mut world, "fe.conf", "a = 2\nfixed = 1\nJAVA_OPTS = -Xmx8g");
+    let told = preview(&world.cluster(), &world.observe());
+    assert_eq!(pods(&told), Vec::<&str>::new());
+    assert!(told.others[0].starts_with("fe.conf (a): set in running nodes"), "{:?}", told.others);
+}
+
+#[test]
 fn what_changes_no_pod_template_restarts_nothing() {
     let world = World::risen(spec("3.5.9", 3, 3, 0));
     let (_, told) = foretold(&world, |spec| spec["upgradePolicy"]["canarySoakSeconds"] = json!(5));
@@ -120,6 +135,15 @@ fn a_way_that_is_refused_restarts_nothing_and_says_why() {
     let refused = refused_way(&after.cluster(), &world.observe()).unwrap();
     assert_eq!(refused.to_string(), told.gates[0].message);
     assert_eq!(refused_way(&world.cluster(), &world.observe()), None);
+}
+
+#[test]
+fn where_no_release_was_ever_reported_none_is_guessed() {
+    let mut world = World::new(spec("3.5.8", 3, 3, 0));
+    let former = world.cluster();
+    world.edit(to_release("3.5.9"));
+    let told = preview(&world.cluster(), &as_described(&former, &StarRocksClusterStatus::default(), world.now));
+    assert_eq!((pods(&told).len(), codes(&told)), (0, vec!["SR-2113"]));
 }
 
 #[test]
