@@ -2,17 +2,16 @@
 
 use serde_json::{Value, json};
 
+use super::objects::WEBHOOK_PORT;
 use super::rbac::{NAME, NAMESPACE, labels, metadata};
 use crate::yaml::{self, YamlError};
 
 /// Name of the webhook's Service, configuration, certificate and Secret.
 const WEBHOOK: &str = "starrocks-operator-webhook";
-/// Port of the operator.
-const PORT: u16 = 9443;
 /// Where the operator looks for its certificate.
 const DIRECTORY: &str = "/tmp/k8s-webhook-server/serving-certs";
 /// Path of the AdmissionReviews.
-const PATH: &str = "/validate";
+pub(super) const PATH: &str = "/validate";
 
 /// What is sent to the webhook: every change of a resource, never of a status.
 #[must_use]
@@ -35,7 +34,7 @@ pub fn component() -> Result<[(&'static str, String); 3], YamlError> {
             "spec": { "template": { "spec": {
                 "containers": [{
                     "name": "manager",
-                    "ports": [{ "name": "webhook", "containerPort": PORT }],
+                    "ports": [{ "name": "webhook", "containerPort": WEBHOOK_PORT }],
                     "volumeMounts": [{ "name": "webhook-cert", "mountPath": DIRECTORY, "readOnly": true }],
                 }],
                 // Without the Secret the pod runs and the webhook does not listen.
@@ -91,7 +90,7 @@ fn service() -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": metadata(WEBHOOK, Some(NAMESPACE)),
-        "spec": { "selector": labels(), "ports": [{ "name": "webhook", "port": 443, "targetPort": PORT, "protocol": "TCP" }] },
+        "spec": { "selector": labels(), "ports": [{ "name": "webhook", "port": 443, "targetPort": WEBHOOK_PORT, "protocol": "TCP" }] },
     })
 }
 

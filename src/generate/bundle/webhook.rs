@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::generate::objects::WEBHOOK_PORT;
 use crate::generate::rbac::NAME;
+use crate::generate::webhook::{PATH, rules};
 
 /// The one webhook there is. Resources are admitted without it when the operator does not answer: what must hold in any case are rules of the definitions.
 pub(super) fn definition() -> Value {
@@ -13,21 +14,14 @@ pub(super) fn definition() -> Value {
         "deploymentName": NAME,
         "containerPort": 443,
         "targetPort": WEBHOOK_PORT,
-        "webhookPath": "/validate",
+        "webhookPath": PATH,
         "failurePolicy": "Ignore",
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
         "timeoutSeconds": 5,
-        "rules": [
-            rule("v1", &["starrocksclusters", "starrockswarehouses"]),
-            rule("v1beta1", &["starrocksupgrades", "starrocksversioncatalogs"]),
-        ],
+        "rules": rules(),
     })
-}
-
-fn rule(version: &str, resources: &[&str]) -> Value {
-    json!({ "apiGroups": ["starrocks.com"], "apiVersions": [version], "operations": ["CREATE", "UPDATE"], "resources": resources, "scope": "*" })
 }
 
 #[cfg(test)]
