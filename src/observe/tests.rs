@@ -506,7 +506,7 @@ async fn the_verdict_about_canaries_is_asked_when_they_have_been_watched_and_at_
     fake.answers.insert(QUESTION.to_owned(), Rows::from_texts(&["x"], &[&["1"]]));
     let login = Ok(Login::root());
     let early = at(OperationPhase::Canary, "2026-11-23T15:30:00Z");
-    let late = at(OperationPhase::Backends, "2026-11-23T15:00:00Z");
+    let late = at(OperationPhase::Followers, "2026-11-23T15:00:00Z");
     for status in [early, late, StarRocksClusterStatus::default()] {
         assert!(observe(&cluster, &caches, &fake, &login, &status, now()).await.canary.is_empty());
     }
