@@ -7,7 +7,7 @@ use super::spread::spread;
 use super::subject::Subject;
 use crate::apply::Report;
 use crate::model::refusal::content;
-use crate::model::{Decision, Refusal, Request, Timestamp, WaitingOn};
+use crate::model::{ConfigurationWait, Decision, Refusal, Request, Timestamp, WaitingOn};
 
 /// The first wait. Whatever made the request may be corrected within seconds, but then it also differs and does not wait at all.
 const FIRST: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ pub(super) fn after(subject: &Subject, former: Vec<Refusal>, report: &Report, de
 fn tells(wait: &WaitingOn, refused: &Request) -> bool {
     match wait {
         WaitingOn::RequestRefused { request, .. } => *request == refused.to_string(),
-        WaitingOn::ConfigurationRefused { statement, .. } => *statement == refused.to_string(),
+        WaitingOn::Configuration(ConfigurationWait::Refused { statement, .. }) => *statement == refused.to_string(),
         _ => false,
     }
 }

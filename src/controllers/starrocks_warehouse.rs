@@ -12,7 +12,7 @@ use super::resources::Resource;
 use super::subject::Subject;
 use crate::api::{StarRocksCluster, StarRocksWarehouse};
 use crate::model::warehouse::RESOURCE_FINALIZER;
-use crate::model::{Decision, Observed, Silence, SilenceKind, WaitingOn, WarehouseReport};
+use crate::model::{Decision, Observed, Silence, SilenceKind, WaitingOn, WarehouseReport, WarehouseWait};
 use crate::observe::{self, Place};
 use crate::plan;
 use crate::starrocks::Login;
@@ -46,7 +46,15 @@ pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Ne
         // What was never made for this resource, or is gone with its cluster, is not dropped.
         _ if report.deleting && !report.held => let_go(context, subject, &resource, report).await,
         None if report.deleting => let_go(context, subject, &resource, report).await,
-        None => wait(context, subject, &resource, WaitingOn::ClusterAbsent { cluster: api.spec.star_rocks_cluster.clone() }).await,
+        None => {
+            wait(
+                context,
+                subject,
+                &resource,
+                WaitingOn::Warehouse(WarehouseWait::ClusterAbsent { cluster: api.spec.star_rocks_cluster.clone() }),
+            )
+            .await
+        }
         Some(host) => serve(context, subject, &resource, api, &host, report).await,
     }
 }
@@ -70,7 +78,8 @@ async fn serve(
     host: &Resource<StarRocksCluster>,
     report: WarehouseReport,
 ) -> Result<Next, PassError> {
-    let unusable = |detail: String| WaitingOn::ClusterUnusable { cluster: api.spec.star_rocks_cluster.clone(), detail };
+    let unusable =
+        |detail: String| WaitingOn::Warehouse(WarehouseWait::ClusterUnusable { cluster: api.spec.star_rocks_cluster.clone(), detail });
     let host_api = match &host.parsed {
         Ok(host_api) => host_api,
         Err(error) => return wait(context, subject, resource, unusable(format!("{}: {}", error.field, error.error))).await,

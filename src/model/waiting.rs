@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::waiting_parts::{ConfigurationWait, WarehouseWait};
 use super::{Component, Timestamp};
 
 /// Something that keeps the operator from the next step. Waiting is not an error: nothing is broken by waiting longer.
@@ -380,70 +381,10 @@ pub enum WaitingOn {
         /// What a person can do.
         way_out: String,
     },
-    /// The StarRocksCluster of a warehouse does not exist, or is being deleted.
-    ClusterAbsent {
-        /// StarRocksCluster.
-        cluster: String,
-    },
-    /// The StarRocksCluster of a warehouse has a fault, so that nobody knows how to talk to its frontends.
-    ClusterUnusable {
-        /// StarRocksCluster.
-        cluster: String,
-        /// Its first fault.
-        detail: String,
-    },
-    /// The StarRocksCluster of a warehouse keeps its data on backends.
-    NotSharedData {
-        /// StarRocksCluster.
-        cluster: String,
-    },
-    /// The frontends do not have the feature multi-warehouse.
-    FeatureMissing {
-        /// StarRocksCluster.
-        cluster: String,
-    },
-    /// A warehouse of this name is there already and was not made for this resource.
-    WarehouseTaken {
-        /// Name in StarRocks.
-        warehouse: String,
-    },
-    /// The warehouse is being dropped because its resource is being deleted.
-    WarehouseLeaving {
-        /// Name in StarRocks.
-        warehouse: String,
-    },
-    /// A node does not show the values of the configuration file yet, or was not asked yet.
-    ConfigurationNotInForce {
-        /// Pod.
-        pod: String,
-        /// Keys that differ; empty when nothing is known of the node.
-        keys: Vec<String>,
-        /// Why nothing is known, in StarRocks' words.
-        detail: String,
-    },
-    /// StarRocks refuses a value of the configuration file.
-    ConfigurationRefused {
-        /// The statement, without secrets.
-        statement: String,
-        /// StarRocks' words.
-        words: String,
-    },
-    /// A configuration file changed while something else is under way.
-    ConfigurationDeferred {
-        /// Component.
-        component: Component,
-        /// Keys that changed.
-        keys: Vec<String>,
-    },
-    /// StarRocks took a value of the configuration file and shows another one.
-    ConfigurationShownOtherwise {
-        /// Pod.
-        pod: String,
-        /// Key.
-        key: String,
-        /// What it shows and what the file says; empty for secrets.
-        detail: String,
-    },
+    /// Something that keeps the compute nodes of a warehouse.
+    Warehouse(WarehouseWait),
+    /// Something that keeps a changed configuration file from being in force.
+    Configuration(ConfigurationWait),
     /// The decision broke a safety rule and was refused: a defect of the operator that its own check caught.
     DecisionRefused {
         /// Rule and finding.

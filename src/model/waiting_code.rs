@@ -1,6 +1,6 @@
 //! What is known of each `WaitingOn` beside its words: its stable code, the pod it is about, and whether only a person can end it.
 
-use super::WaitingOn;
+use super::{ConfigurationWait, WaitingOn, WarehouseWait};
 
 impl WaitingOn {
     /// Stable code, documented on one page each.
@@ -52,10 +52,10 @@ impl WaitingOn {
             Self::DisruptionBudgetSpent { .. } => ("SR-2226", "DisruptionBudgetSpent"),
             Self::DisruptionForbidden { .. } => ("SR-2227", "DisruptionForbidden"),
             Self::ChannelHeld { .. } => ("SR-2230", "ChannelHeld"),
-            Self::ConfigurationNotInForce { .. } => ("SR-2231", "ConfigurationNotInForce"),
-            Self::ConfigurationRefused { .. } => ("SR-2232", "ConfigurationRefused"),
-            Self::ConfigurationDeferred { .. } => ("SR-2233", "ConfigurationDeferred"),
-            Self::ConfigurationShownOtherwise { .. } => ("SR-2234", "ConfigurationShownOtherwise"),
+            Self::Configuration(ConfigurationWait::NotInForce { .. }) => ("SR-2231", "ConfigurationNotInForce"),
+            Self::Configuration(ConfigurationWait::Refused { .. }) => ("SR-2232", "ConfigurationRefused"),
+            Self::Configuration(ConfigurationWait::Deferred { .. }) => ("SR-2233", "ConfigurationDeferred"),
+            Self::Configuration(ConfigurationWait::ShownOtherwise { .. }) => ("SR-2234", "ConfigurationShownOtherwise"),
             Self::ApprovalNeeded { .. } => ("SR-2216", "ApprovalNeeded"),
             Self::WindowClosed { .. } => ("SR-2217", "WindowClosed"),
             Self::UpgradeDeclined { .. } => ("SR-2218", "UpgradeDeclined"),
@@ -76,12 +76,12 @@ impl WaitingOn {
             Self::TemplateHeld { .. } => ("SR-2403", "TemplateHeld"),
             Self::ObjectTerminating { .. } => ("SR-2404", "ObjectTerminating"),
             Self::RequestRefused { .. } => ("SR-2405", "RequestRefused"),
-            Self::ClusterAbsent { .. } => ("SR-2501", "ClusterAbsent"),
-            Self::ClusterUnusable { .. } => ("SR-2502", "ClusterUnusable"),
-            Self::NotSharedData { .. } => ("SR-2503", "NotSharedData"),
-            Self::FeatureMissing { .. } => ("SR-2504", "FeatureMissing"),
-            Self::WarehouseTaken { .. } => ("SR-2505", "WarehouseTaken"),
-            Self::WarehouseLeaving { .. } => ("SR-2506", "WarehouseLeaving"),
+            Self::Warehouse(WarehouseWait::ClusterAbsent { .. }) => ("SR-2501", "ClusterAbsent"),
+            Self::Warehouse(WarehouseWait::ClusterUnusable { .. }) => ("SR-2502", "ClusterUnusable"),
+            Self::Warehouse(WarehouseWait::NotSharedData { .. }) => ("SR-2503", "NotSharedData"),
+            Self::Warehouse(WarehouseWait::FeatureMissing { .. }) => ("SR-2504", "FeatureMissing"),
+            Self::Warehouse(WarehouseWait::Taken { .. }) => ("SR-2505", "WarehouseTaken"),
+            Self::Warehouse(WarehouseWait::Leaving { .. }) => ("SR-2506", "WarehouseLeaving"),
             Self::DecisionRefused { .. } => ("SR-2901", "DecisionRefused"),
         }
     }
@@ -100,8 +100,8 @@ impl WaitingOn {
             | Self::JournalLag { pod, .. }
             | Self::ImageNotSynced { pod, .. }
             | Self::SettingsNotInForce { pod, .. }
-            | Self::ConfigurationNotInForce { pod, .. }
-            | Self::ConfigurationShownOtherwise { pod, .. }
+            | Self::Configuration(ConfigurationWait::NotInForce { pod, .. })
+            | Self::Configuration(ConfigurationWait::ShownOtherwise { pod, .. })
             | Self::Soaking { pod, .. }
             | Self::CanaryRejected { pod, .. }
             | Self::CanaryUnjudged { pod, .. }
@@ -144,8 +144,8 @@ impl WaitingOn {
                 | Self::DisruptionForbidden { .. }
                 | Self::ImageNotPullable { .. }
                 | Self::ChannelHeld { .. }
-                | Self::ConfigurationRefused { .. }
-                | Self::ConfigurationShownOtherwise { .. }
+                | Self::Configuration(ConfigurationWait::Refused { .. })
+                | Self::Configuration(ConfigurationWait::ShownOtherwise { .. })
                 | Self::StaleVolume { .. }
                 | Self::BackendUndrained { .. }
                 | Self::TemplateHeld { .. }
@@ -155,10 +155,10 @@ impl WaitingOn {
                 | Self::ImmutableField { .. }
                 | Self::ForeignObject { .. }
                 | Self::RequestRefused { .. }
-                | Self::ClusterUnusable { .. }
-                | Self::NotSharedData { .. }
-                | Self::FeatureMissing { .. }
-                | Self::WarehouseTaken { .. }
+                | Self::Warehouse(WarehouseWait::ClusterUnusable { .. })
+                | Self::Warehouse(WarehouseWait::NotSharedData { .. })
+                | Self::Warehouse(WarehouseWait::FeatureMissing { .. })
+                | Self::Warehouse(WarehouseWait::Taken { .. })
                 | Self::DecisionRefused { .. }
         )
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::WaitingOn;
 use super::component::ACCEPT_ANNOTATION;
+use super::{ConfigurationWait, WaitingOn, WarehouseWait};
 
 impl fmt::Display for WaitingOn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,45 +205,45 @@ impl fmt::Display for WaitingOn {
             Self::RequestRefused { request, words, way_out } => {
                 write!(out, "Kubernetes refuses to {request}: {words}. {way_out}; it is tried again by itself, at least every six minutes")
             }
-            Self::ClusterAbsent { cluster } => write!(
+            Self::Warehouse(WarehouseWait::ClusterAbsent { cluster }) => write!(
                 out,
                 "StarRocksCluster {cluster} (spec.starRocksCluster) does not exist in this namespace or is being deleted; the warehouse is made once it is there"
             ),
-            Self::ClusterUnusable { cluster, detail } => {
+            Self::Warehouse(WarehouseWait::ClusterUnusable { cluster, detail }) => {
                 write!(out, "StarRocksCluster {cluster} has a fault and nothing can be asked of its frontends: {detail}. Correct it there")
             }
-            Self::NotSharedData { cluster } => write!(
+            Self::Warehouse(WarehouseWait::NotSharedData { cluster }) => write!(
                 out,
                 "StarRocksCluster {cluster} keeps its data on backends, and warehouses need run_mode = shared_data in fe.conf, which cannot be changed \
                  afterwards. Name a shared-data cluster in spec.starRocksCluster"
             ),
-            Self::FeatureMissing { cluster } => write!(
+            Self::Warehouse(WarehouseWait::FeatureMissing { cluster }) => write!(
                 out,
                 "the frontends of StarRocksCluster {cluster} do not have the feature multi-warehouse (GET /api/v2/feature). \
                  Use images of a StarRocks edition that has it, or delete this resource; it is looked at again by itself"
             ),
-            Self::WarehouseTaken { warehouse } => write!(
+            Self::Warehouse(WarehouseWait::Taken { warehouse }) => write!(
                 out,
                 "a warehouse {warehouse} exists already and was not made for this resource, so that deleting the resource must not drop it. \
                  Give the resource another name, or run DROP WAREHOUSE {warehouse} if nobody uses it: a warehouse holds no data"
             ),
-            Self::WarehouseLeaving { warehouse } => write!(out, "warehouse {warehouse} is being dropped; it is tried until it succeeds"),
-            Self::ConfigurationNotInForce { pod, keys, .. } if !keys.is_empty() => {
+            Self::Warehouse(WarehouseWait::Leaving { warehouse }) => write!(out, "warehouse {warehouse} is being dropped; it is tried until it succeeds"),
+            Self::Configuration(ConfigurationWait::NotInForce { pod, keys, .. }) if !keys.is_empty() => {
                 write!(out, "{pod} does not show what its configuration file says of {}; it is set there and read back", keys.join(", "))
             }
-            Self::ConfigurationNotInForce { pod, detail, .. } => {
+            Self::Configuration(ConfigurationWait::NotInForce { pod, detail, .. }) => {
                 write!(out, "whether {pod} has what its configuration file says is not known: {detail}")
             }
-            Self::ConfigurationRefused { statement, words } => write!(
+            Self::Configuration(ConfigurationWait::Refused { statement, words }) => write!(
                 out,
                 "StarRocks refuses `{statement}`: {words}. Correct the value in the ConfigMap; nothing is restarted for it, since a node might not start with it"
             ),
-            Self::ConfigurationDeferred { component, keys } => write!(
+            Self::Configuration(ConfigurationWait::Deferred { component, keys }) => write!(
                 out,
                 "the configuration of the {component} changed ({}); it is brought into force when what is under way has ended",
                 keys.join(", ")
             ),
-            Self::ConfigurationShownOtherwise { pod, key, detail } => write!(
+            Self::Configuration(ConfigurationWait::ShownOtherwise { pod, key, detail }) => write!(
                 out,
                 "{pod} took the value of {key} and shows another one{detail}. Write it in the ConfigMap as StarRocks shows it, or restart the component; \
                  the file holds at its next start"

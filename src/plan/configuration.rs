@@ -14,7 +14,8 @@ use crate::api::{ConfigurationChange, ConfigurationStatus, Operation, OperationK
 use crate::model::component::CONFIGURATION_ANNOTATION;
 use crate::model::configuration::{ShownKey, is_secret};
 use crate::model::{
-    Answer, Component, Configuration, ConfigurationUpdate, FrontendSetting, Pod, SilenceKind, Statement, Timestamp, WaitingOn, Workload,
+    Answer, Component, Configuration, ConfigurationUpdate, ConfigurationWait, FrontendSetting, Pod, SilenceKind, Statement, Timestamp,
+    WaitingOn, Workload,
 };
 
 /// By when Kubernetes has brought a changed ConfigMap to every running pod (kubelet: syncFrequency of 60 s, and its cache). A process that starts
@@ -136,7 +137,7 @@ impl<'a> Scene<'_, 'a> {
         if busy {
             if entry.restarted_for.as_ref() != Some(&change.since) {
                 let (component, keys) = (self.workload.component, change.keys.clone());
-                draft.wait(WaitingOn::ConfigurationDeferred { component, keys });
+                draft.wait(WaitingOn::Configuration(ConfigurationWait::Deferred { component, keys }));
             }
             return keep(change, entry);
         }
@@ -220,7 +221,7 @@ impl<'a> Scene<'_, 'a> {
             let pod = self.view.pod_name(self.workload.component, ordinal);
             match self.shown(&pod) {
                 Ok(shown) => self.compare(&pod, keys, shown, &mut needs),
-                Err(detail) => waits.push(WaitingOn::ConfigurationNotInForce { pod, keys: Vec::new(), detail }),
+                Err(detail) => waits.push(WaitingOn::Configuration(ConfigurationWait::NotInForce { pod, keys: Vec::new(), detail })),
             }
         }
         // What one node cannot change is not set on the others either; that does not depend on who has not told.
@@ -269,11 +270,11 @@ impl<'a> Scene<'_, 'a> {
             for (key, wanted) in keys {
                 let (key, value) = (key.clone(), wanted.value.clone());
                 if overdue {
-                    draft.wait(WaitingOn::ConfigurationShownOtherwise {
+                    draft.wait(WaitingOn::Configuration(ConfigurationWait::ShownOtherwise {
                         pod: pod.clone(),
                         detail: differing(&key, wanted),
                         key: key.clone(),
-                    });
+                    }));
                 }
                 match (self.workload.component, row) {
                     (Component::Frontend, _) => drop(statements.insert(Statement::ConfigureFrontends { key, value })),
@@ -283,7 +284,7 @@ impl<'a> Scene<'_, 'a> {
             }
             if !overdue {
                 let keys = keys.keys().cloned().collect();
-                draft.wait(WaitingOn::ConfigurationNotInForce { pod: pod.clone(), keys, detail: String::new() });
+                draft.wait(WaitingOn::Configuration(ConfigurationWait::NotInForce { pod: pod.clone(), keys, detail: String::new() }));
             }
         }
         for statement in statements {

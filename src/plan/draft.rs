@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::record::Checklist;
 use super::view::View;
 use crate::api::{ConfigurationStatus, DeclinedUpgrade, DisasterRecoveryStatus, DrainMark, LastUpgrade, Operation};
-use crate::model::{Component, Notice, Statement, Step, WaitingOn};
+use crate::model::{Component, ConfigurationWait, Notice, Statement, Step, WaitingOn, WarehouseWait};
 
 /// How a component's StatefulSet is to look in this pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
     if let WaitingOn::WindowClosed { opens: Some(opens) } = wait {
         return opens.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
-    if let WaitingOn::RequestRefused { .. } | WaitingOn::ConfigurationRefused { .. } = wait {
+    if let WaitingOn::RequestRefused { .. } | WaitingOn::Configuration(ConfigurationWait::Refused { .. }) = wait {
         let due = view.observed.refusals.iter().map(|refusal| refusal.again.since(view.now())).min();
         return due.unwrap_or_default().clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
@@ -141,7 +141,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::JournalLag { .. } => 3,
         WaitingOn::FrontendsSilent { .. }
         | WaitingOn::NodeNotRegistered { .. }
-        | WaitingOn::ConfigurationNotInForce { .. }
+        | WaitingOn::Configuration(ConfigurationWait::NotInForce { .. })
         | WaitingOn::ReplicasUnhealthy { .. }
         | WaitingOn::QuorumAtRisk { .. }
         | WaitingOn::ImageNotSynced { .. }
@@ -149,7 +149,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::Decommissioning { .. }
         | WaitingOn::ImagesPulling { .. }
         | WaitingOn::NodeLeaving { .. }
-        | WaitingOn::WarehouseLeaving { .. }
+        | WaitingOn::Warehouse(WarehouseWait::Leaving { .. })
         | WaitingOn::FrontendsNotServing { .. } => 5,
         WaitingOn::Soaking { until, .. } => return until.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(30)),
         WaitingOn::QueriesRunning { until, .. } => return until.since(view.now()).clamp(Duration::from_secs(1), Duration::from_secs(5)),
@@ -163,14 +163,14 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::DisruptionBudgetSpent { .. }
         | WaitingOn::DisruptionForbidden { .. }
         | WaitingOn::ImageNotPullable { .. }
-        | WaitingOn::ClusterAbsent { .. }
-        | WaitingOn::ClusterUnusable { .. }
+        | WaitingOn::Warehouse(WarehouseWait::ClusterAbsent { .. })
+        | WaitingOn::Warehouse(WarehouseWait::ClusterUnusable { .. })
         | WaitingOn::CredentialsRefused { .. } => 15,
         WaitingOn::PodStarting { .. }
         | WaitingOn::PodNotReady { .. }
         | WaitingOn::PodTerminating { .. }
         | WaitingOn::PodFailing { .. }
-        | WaitingOn::ConfigurationDeferred { .. }
+        | WaitingOn::Configuration(ConfigurationWait::Deferred { .. })
         | WaitingOn::NodeStalled { .. } => 30,
         WaitingOn::ConsentNeeded { .. }
         | WaitingOn::Paused
@@ -184,8 +184,8 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::VersionsApart { .. }
         | WaitingOn::ChannelHeld { .. }
         | WaitingOn::ConfigurationIncompatible { .. }
-        | WaitingOn::ConfigurationRefused { .. }
-        | WaitingOn::ConfigurationShownOtherwise { .. }
+        | WaitingOn::Configuration(ConfigurationWait::Refused { .. })
+        | WaitingOn::Configuration(ConfigurationWait::ShownOtherwise { .. })
         | WaitingOn::ScaleInRefused { .. }
         | WaitingOn::SecondClusterRisk { .. }
         | WaitingOn::StaleVolume { .. }
@@ -195,9 +195,9 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ForeignObject { .. }
         | WaitingOn::TemplateHeld { .. }
         | WaitingOn::RequestRefused { .. }
-        | WaitingOn::NotSharedData { .. }
-        | WaitingOn::FeatureMissing { .. }
-        | WaitingOn::WarehouseTaken { .. }
+        | WaitingOn::Warehouse(WarehouseWait::NotSharedData { .. })
+        | WaitingOn::Warehouse(WarehouseWait::FeatureMissing { .. })
+        | WaitingOn::Warehouse(WarehouseWait::Taken { .. })
         | WaitingOn::ObjectTerminating { .. }
         | WaitingOn::DecisionRefused { .. } => 300,
     })

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::view::View;
 use crate::model::component::COMPONENT_LABEL;
-use crate::model::{Component, Object, Refusal, Request, Step, WaitingOn};
+use crate::model::{Component, ConfigurationWait, Object, Refusal, Request, Step, WaitingOn};
 
 /// Takes account of former refusals. The steps are in the order in which they would be taken.
 pub(super) fn heed(view: &View<'_>, draft: &mut Draft) {
@@ -25,8 +25,10 @@ fn tell(view: &View<'_>, refusal: &Refusal, step: &Step, draft: &mut Draft) {
     let words = refusal.words.trim_end_matches('.').to_owned();
     if let Request::Configure(statement) = &refusal.request {
         // The node's lack is told by this one.
-        let wait = WaitingOn::ConfigurationRefused { statement: statement.clone(), words };
-        draft.waiting.retain(|other| !matches!(other, WaitingOn::ConfigurationNotInForce { keys, .. } if !keys.is_empty()));
+        let wait = WaitingOn::Configuration(ConfigurationWait::Refused { statement: statement.clone(), words });
+        draft
+            .waiting
+            .retain(|other| !matches!(other, WaitingOn::Configuration(ConfigurationWait::NotInForce { keys, .. }) if !keys.is_empty()));
         draft.warn(wait.name(), format!("{wait} ({})", wait.code()));
         return draft.wait(wait);
     }

@@ -11,7 +11,7 @@ use super::{at_rest_or_busy, continued, decide, is_authorised, objects, remember
 use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
 use crate::model::cluster::RunMode;
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, OBJECT_FINALIZER, WarehouseReport, fleet_name, sql_name};
-use crate::model::{Component, Decision, ObjectKey, ObjectKind, Observed, Ownership, Statement, Step, Timestamp, WaitingOn};
+use crate::model::{Component, Decision, ObjectKey, ObjectKind, Observed, Ownership, Statement, Step, Timestamp, WaitingOn, WarehouseWait};
 
 /// Decides what is to be done next for a warehouse.
 pub(super) fn plan(view: &View<'_>, report: &WarehouseReport) -> Decision {
@@ -69,7 +69,7 @@ pub fn let_go(resource: &str, observed: &Observed) -> Decision {
 /// What shows that a warehouse can never be one of its cluster.
 pub(super) fn misfit(view: &View<'_>) -> Option<WaitingOn> {
     let cluster = view.cluster.frontends_of().to_owned();
-    (view.cluster.run_mode != RunMode::SharedData).then_some(WaitingOn::NotSharedData { cluster })
+    (view.cluster.run_mode != RunMode::SharedData).then_some(WaitingOn::Warehouse(WarehouseWait::NotSharedData { cluster }))
 }
 
 /// What keeps a warehouse from being made, or shows that it never can be.
@@ -86,13 +86,13 @@ fn obstacle(view: &View<'_>, report: &WarehouseReport, made: bool) -> Option<Wai
     }
     match require(&report.feature, "GET /api/v2/feature") {
         Err(wait) => return Some(wait),
-        Ok(false) => return Some(WaitingOn::FeatureMissing { cluster }),
+        Ok(false) => return Some(WaitingOn::Warehouse(WarehouseWait::FeatureMissing { cluster })),
         Ok(true) => {}
     }
     let warehouse = sql_name(view.cluster.resource_name());
     match require(&report.names, "SHOW WAREHOUSES") {
         Err(wait) => Some(wait),
-        Ok(names) if names.contains(&warehouse) => Some(WaitingOn::WarehouseTaken { warehouse }),
+        Ok(names) if names.contains(&warehouse) => Some(WaitingOn::Warehouse(WarehouseWait::Taken { warehouse })),
         Ok(_) => None,
     }
 }
@@ -143,7 +143,7 @@ fn releases_apart(view: &View<'_>, frontier: &Frontier) -> Option<WaitingOn> {
 /// Pods first, then their rows, then the warehouse, then the finalizers: each once what comes before is seen to be gone.
 fn leave(view: &View<'_>, report: &WarehouseReport, draft: &mut Draft) {
     let warehouse = sql_name(view.cluster.resource_name());
-    draft.wait(WaitingOn::WarehouseLeaving { warehouse: warehouse.clone() });
+    draft.wait(WaitingOn::Warehouse(WarehouseWait::Leaving { warehouse: warehouse.clone() }));
     if !take_pods_away(view, draft) {
         return;
     }

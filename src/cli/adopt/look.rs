@@ -14,7 +14,7 @@ use crate::controllers::{Unreadable, parse_cluster, parse_warehouse};
 use crate::model::cluster::Conventions;
 use crate::model::component::{IGNORED_ANNOTATION, OWNER_LABEL};
 use crate::model::warehouse::RESOURCE_FINALIZER;
-use crate::model::{Cluster, LiveObject, ObjectKey, ObjectKind, Observed, WaitingOn, WarehouseReport};
+use crate::model::{Cluster, LiveObject, ObjectKey, ObjectKind, Observed, WaitingOn, WarehouseReport, WarehouseWait};
 use crate::observe::{self, cluster_of_labels, project_object};
 use crate::plan::{self, Change};
 use crate::validate::{self, FieldFault, References, Rule};
@@ -91,9 +91,10 @@ impl Judge<'_> {
         }
         let name = resource.spec.star_rocks_cluster.clone();
         let Some(host) = self.host(object, &name) else {
-            return Ok(bare.blocked(vec![Blocked::from(&WaitingOn::ClusterAbsent { cluster: name })]));
+            return Ok(bare.blocked(vec![Blocked::from(&WaitingOn::Warehouse(WarehouseWait::ClusterAbsent { cluster: name }))]));
         };
-        let unusable = |detail: String| vec![Blocked::from(&WaitingOn::ClusterUnusable { cluster: name.clone(), detail })];
+        let unusable =
+            |detail: String| vec![Blocked::from(&WaitingOn::Warehouse(WarehouseWait::ClusterUnusable { cluster: name.clone(), detail }))];
         let host = match parse_cluster(host.clone()) {
             Ok(host) => host,
             Err(error) => return Ok(bare.blocked(unusable(format!("{}: {}", error.field, error.error)))),

@@ -7,7 +7,7 @@ use super::components::{self, FAILED, RECONCILING, RUNNING};
 use crate::api::{Condition, OperationKind, StarRocksClusterStatus};
 use crate::model::cluster::Following;
 use crate::model::component::ACCEPT_ANNOTATION;
-use crate::model::{Component, LiveObject, Object, Step, Timestamp, WaitingOn};
+use crate::model::{Component, ConfigurationWait, LiveObject, Object, Step, Timestamp, WaitingOn};
 
 /// Code of `WaitingOn::RequestRefused`.
 const REFUSED: &str = "SR-2405";
@@ -179,10 +179,10 @@ pub(super) const fn hinders(wait: &WaitingOn) -> bool {
             | WaitingOn::ChannelHeld { .. }
             | WaitingOn::BackendUndrained { .. }
             // Every node serves, with the configuration from before.
-            | WaitingOn::ConfigurationNotInForce { .. }
-            | WaitingOn::ConfigurationRefused { .. }
-            | WaitingOn::ConfigurationDeferred { .. }
-            | WaitingOn::ConfigurationShownOtherwise { .. }
+            | WaitingOn::Configuration(ConfigurationWait::NotInForce { .. })
+            | WaitingOn::Configuration(ConfigurationWait::Refused { .. })
+            | WaitingOn::Configuration(ConfigurationWait::Deferred { .. })
+            | WaitingOn::Configuration(ConfigurationWait::ShownOtherwise { .. })
     )
 }
 

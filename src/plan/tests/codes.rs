@@ -17,7 +17,9 @@ use crate::model::observed::{Claim, PodProblem, PullState};
 use crate::model::record::Cancel;
 use crate::model::refusal::content;
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow, ReplicaTrouble, RoutineLoadState, TabletStatistic};
-use crate::model::{Answer, Decision, LiveObject, ObjectKind, Observed, Pod, Refusal, Request, Silence, SilenceKind, Step, Timestamp};
+use crate::model::{
+    Answer, Decision, LiveObject, ObjectKind, Observed, Pod, Refusal, Request, Silence, SilenceKind, Step, Timestamp, WarehouseWait,
+};
 
 const BACKEND: &str = "kube-be-1";
 const SERVICE: &str = "kube-fe-service";
@@ -333,8 +335,13 @@ const SAFETY: [Scene; 19] = [
         };
         if_only(&world, |observed| observed.refusals.push(refusal))
     }),
-    ("SR-2501", || without_cluster("w", WaitingOn::ClusterAbsent { cluster: "kube".to_owned() })),
-    ("SR-2502", || without_cluster("w", WaitingOn::ClusterUnusable { cluster: "kube".to_owned(), detail: "SR-3026".to_owned() })),
+    ("SR-2501", || without_cluster("w", WaitingOn::Warehouse(WarehouseWait::ClusterAbsent { cluster: "kube".to_owned() }))),
+    ("SR-2502", || {
+        without_cluster(
+            "w",
+            WaitingOn::Warehouse(WarehouseWait::ClusterUnusable { cluster: "kube".to_owned(), detail: "SR-3026".to_owned() }),
+        )
+    }),
     ("SR-2503", || Stage::new().decide_if(|stage| stage.host.run_mode = RunMode::SharedNothing)),
     ("SR-2504", || Stage::new().decide_if(|stage| stage.feature = false)),
     ("SR-2505", || Stage::new().decide_if(|stage| _ = stage.names.insert("w".to_owned()))),

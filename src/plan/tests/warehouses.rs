@@ -13,7 +13,7 @@ use crate::model::starrocks::BackendRow;
 use crate::model::warehouse::{OBJECT_FINALIZER, WarehouseReport};
 use crate::model::{
     Answer, Cluster, Component, Decision, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, Silence, SilenceKind, Statement, Step,
-    Timestamp, WaitingOn,
+    Timestamp, WaitingOn, WarehouseWait,
 };
 use crate::validate::{References, leaving_warehouse, warehouse};
 
@@ -435,7 +435,7 @@ fn a_warehouse_of_a_cluster_that_keeps_data_on_backends_says_so() {
 #[test]
 fn what_waits_for_its_cluster_is_no_failure_and_keeps_the_wish_in_mind() {
     let former = StarRocksClusterStatus { observed_generation: Some(1), ..StarRocksClusterStatus::default() };
-    let wait = WaitingOn::ClusterAbsent { cluster: "kube".to_owned() };
+    let wait = WaitingOn::Warehouse(WarehouseWait::ClusterAbsent { cluster: "kube".to_owned() });
     let decision = super::super::without_cluster(&former, 2, Timestamp::from_seconds(1), wait);
     assert_eq!((decision.status.phase.as_str(), decision.status.observed_generation), ("reconciling", Some(2)));
     assert!(decision.status.operation.is_some());
