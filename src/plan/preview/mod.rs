@@ -17,7 +17,7 @@ use serde::Serialize;
 use self::configuration::Brought;
 use self::order::{Turn, turns};
 use super::objects;
-use super::upgrade::fleet_sizes;
+use super::upgrade::{self, fleet_sizes};
 use super::versions::{self, Leg, Route, is_versioned};
 use super::view::{Fleet, View};
 use crate::build;
@@ -111,8 +111,16 @@ impl Restart {
 pub fn preview(cluster: &Cluster, observed: &Observed) -> Preview {
     let observed = with_reports(cluster, observed);
     let view = View::new(cluster, &observed);
-    let mut walk =
-        Walk { view: &view, pace: Pace::of(&view), clock: 0, restarts: Vec::new(), others: Vec::new(), gates: Vec::new(), ends: None };
+    let mut walk = Walk {
+        view: &view,
+        pace: Pace::of(&view),
+        clock: 0,
+        restarts: Vec::new(),
+        others: Vec::new(),
+        gates: Vec::new(),
+        together: 0,
+        ends: None,
+    };
     if cluster.warehouse.is_some() {
         walk.settled();
     } else {
@@ -165,6 +173,8 @@ struct Walk<'v, 'a> {
     restarts: Vec<Restart>,
     others: Vec<String>,
     gates: Vec<Gate>,
+    /// Pods that are restarted at the same time, of the last ones.
+    together: u32,
     ends: Option<(Version, Version)>,
 }
 
@@ -230,14 +240,18 @@ impl Walk<'_, '_> {
             let Some(fleet) = self.view.fleet(component) else { continue };
             let to = leg.release_of(component);
             let other_fields = if number == 1 { fields_beside_release(self.view, fleet, to) } else { Vec::new() };
-            for turn in turns(self.view, component, number) {
+            let turns = turns(self.view, component, number);
+            let watched = upgrade::nodes::canaries(self.view, Some(leg)).min(turns.len());
+            let last_canary = u32::try_from(watched.saturating_sub(1)).unwrap_or(0);
+            for turn in turns {
                 let phase = phase(component, &turn, nodes.backends);
                 let there = number == 1 && other_fields.is_empty() && self.runs(component, &turn.pod, to);
                 if !there {
                     let place = Place { hop: number, phase, step: (fresh && !begun).then_some(step), to };
                     self.restart(component, &turn, Some(place), other_fields.clone());
-                    if turn.index == 0 && component == canaries {
+                    if component == canaries && turn.index == last_canary {
                         self.clock += self.pace.canary_soak_seconds;
+                        self.together = 0;
                     }
                 }
                 step = step.saturating_add(1);
@@ -252,18 +266,31 @@ impl Walk<'_, '_> {
     fn restart(&mut self, component: Component, turn: &Turn, place: Option<Place>, fields: Vec<String>) {
         let seconds = self.pace.of_node(component);
         let moves = place.as_ref().filter(|place| place.hop > 1 || !self.runs(component, &turn.pod, place.to)).map(|place| place.to);
+        let hop = place.as_ref().map(|place| place.hop);
+        let before = self.restarts.last().filter(|before| (before.component, before.hop) == (component, hop));
+        // Compute nodes may go several at a time; whatever goes first has begun the clock.
+        let beside =
+            before.map(|before| before.starts_after_seconds).filter(|_| self.together > 0 && self.together < self.at_once(component));
+        self.together = if beside.is_some() { self.together + 1 } else { 1 };
+        let starts_after_seconds = beside.unwrap_or(self.clock);
         self.restarts.push(Restart {
             component,
             pod: turn.pod.clone(),
-            hop: place.as_ref().map(|place| place.hop),
+            hop,
             phase: place.as_ref().map(|place| place.phase),
             step: place.as_ref().and_then(|place| place.step),
             to: moves,
             fields,
-            starts_after_seconds: self.clock,
+            starts_after_seconds,
             seconds,
         });
-        self.clock += seconds;
+        self.clock = self.clock.max(starts_after_seconds + seconds);
+    }
+
+    /// How many nodes of a component are restarted at the same time.
+    fn at_once(&self, component: Component) -> u32 {
+        let fleet = self.view.fleet(component).filter(|_| component == Component::ComputeNode);
+        fleet.map_or(1, |fleet| self.view.cluster.policy.compute_nodes_at_once.away(fleet.live_replicas()).max(1))
     }
 }
 

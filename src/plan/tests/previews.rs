@@ -101,6 +101,19 @@ fn a_change_of_release_and_of_resources_is_one_restart_with_both_reasons() {
 }
 
 #[test]
+fn compute_nodes_that_go_together_and_canaries_of_any_number_are_told_so() {
+    let mut spec = spec("3.5.8", 3, 3, 5);
+    spec["upgradePolicy"] = json!({"maxUnavailableComputeNodes": 2, "canary": {"nodes": 2}, "canarySoakSeconds": 60});
+    let world = World::risen(spec);
+    let (mut after, told) = foretold(&world, to_release("3.5.9"));
+    let begins: Vec<u64> = told.restarts.iter().map(|restart| restart.starts_after_seconds).collect();
+    assert_eq!(begins, [0, 36, 132, 168, 168, 198, 198, 228, 258, 300, 342]);
+    assert_eq!(told.seconds, 384);
+    after.run_to_rest(900);
+    assert_eq!(pods(&told), after.restarts());
+}
+
+#[test]
 fn a_changed_file_restarts_its_component_where_that_is_asked_for() {
     let mut world = super::configuration::risen(Some("Restart"));
     super::configuration::write(&mut world, "fe.conf", "a = 2\nfixed = 1\nJAVA_OPTS = -Xmx8g");
