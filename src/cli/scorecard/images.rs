@@ -21,17 +21,10 @@ pub(super) fn run(bundle: &Bundle) -> anyhow::Result<Verdict> {
     }
     let mut verdict = Verdict::default();
     let related = judge_related(file, csv, &mut verdict.errors);
-    let mut told = BTreeSet::new();
     for (image, place) in &references {
-        if !is_pinned(image) {
+        if claimed && !is_pinned(image) {
             let rule = format!("`{image}` of {place} is not by digest");
-            if claimed {
-                let way_out = format!("add its digest, or say \"false\" at {CLAIM}");
-                verdict.errors.push(Finding::new(file, RELATED, rule, way_out));
-            } else if told.insert(image.clone()) {
-                let way_out = format!("`make images-lock` asks for digests; \"true\" at {CLAIM} needs all of them");
-                verdict.suggestions.push(Finding::new(file, RELATED, rule, way_out));
-            }
+            verdict.errors.push(Finding::new(file, RELATED, rule, format!("add its digest, or say \"false\" at {CLAIM}")));
         }
         // An image whose digest nobody knows is left out; whatever is pinned is told.
         if !related.contains_key(image) && (is_pinned(image) || claimed) {
@@ -40,6 +33,12 @@ pub(super) fn run(bundle: &Bundle) -> anyhow::Result<Verdict> {
         }
     }
     let used: BTreeSet<&String> = references.iter().map(|(image, _)| image).collect();
+    let unpinned = used.iter().filter(|image| !is_pinned(image)).count();
+    if unpinned > 0 && !claimed {
+        let rule = format!("{unpinned} images are not by digest");
+        let way_out = format!("`make images-lock` asks for digests; \"true\" at {CLAIM} needs all of them");
+        verdict.suggestions.push(Finding::new(file, RELATED, rule, way_out));
+    }
     for (image, name) in related.iter().filter(|(image, _)| !used.contains(image)) {
         let rule = format!("`{image}` ({name}) is used nowhere");
         verdict.errors.push(Finding::new(file, RELATED, rule, "take it out, or name it in a RELATED_IMAGE_ variable of the operator"));
@@ -135,7 +134,7 @@ mod tests {
     fn a_sound_package_passes_and_says_what_is_not_by_digest() {
         let verdict = run(&Package::sound().bundle()).unwrap();
         assert_eq!(verdict.errors, []);
-        assert!(verdict.suggestions.iter().any(|found| found.rule.contains("is not by digest")), "{verdict:?}");
+        assert!(verdict.suggestions.iter().any(|found| found.rule.contains("not by digest")), "{verdict:?}");
     }
 
     #[test]
