@@ -197,8 +197,11 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let config = arguments.connection.config().await?;
     let told = Telemetry::default();
-    let (prepared, tell_releases) = arguments.webhook.prepare(arguments.objects.conventions(), Arc::clone(&told.metrics))?;
-    let settings = Settings { tell_releases: Some(tell_releases), ..settings(&arguments, &config.default_namespace) };
+    let settings = settings(&arguments, &config.default_namespace);
+    let scope = settings.clone();
+    let serves = Arc::new(move |namespace: &str| scope.serves(namespace));
+    let (prepared, tell_releases) = arguments.webhook.prepare(arguments.objects.conventions(), serves, Arc::clone(&told.metrics))?;
+    let settings = Settings { tell_releases: Some(tell_releases), ..settings };
     let client = kube::Client::try_from(config).context("making the Kubernetes client")?;
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));

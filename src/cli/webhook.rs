@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::model::cluster::Conventions;
 use crate::release::Catalog;
 use crate::telemetry::{Metrics, ServeError, bind_address};
-use crate::webhook::{self, Endpoint, Webhook};
+use crate::webhook::{self, Endpoint, Serves, Webhook};
 
 /// How often the certificate is looked at: Kubernetes itself takes up to two minutes to bring a new one into a pod.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -32,12 +32,12 @@ pub(super) type Prepared = (Option<(Webhook, Endpoint)>, watch::Sender<Arc<Catal
 
 impl WebhookArguments {
     /// Prepares the webhook; `None` of it when no address is given.
-    pub(super) fn prepare(&self, conventions: Conventions, metrics: Arc<Metrics>) -> Result<Prepared, ServeError> {
+    pub(super) fn prepare(&self, conventions: Conventions, serves: Serves, metrics: Arc<Metrics>) -> Result<Prepared, ServeError> {
         // Until this process leads and has seen all catalogs, it knows that it does not know them.
         let (tell, releases) = watch::channel(Arc::new(Catalog::clone(&Catalog::embedded()).incomplete()));
         let Some(address) = bind_address(&self.webhook_bind_address)? else { return Ok((None, tell)) };
         let count = move |kind: &'static str, outcome: webhook::Outcome| metrics.admission(kind, outcome.word());
-        let webhook = Webhook { conventions, releases, clock: Clock::system(), count: Arc::new(count) };
+        let webhook = Webhook { conventions, serves, releases, clock: Clock::system(), count: Arc::new(count) };
         let endpoint = Endpoint { address, certificates: self.webhook_cert_dir.clone(), look_every: LOOK_EVERY };
         Ok((Some((webhook, endpoint)), tell))
     }
@@ -65,7 +65,7 @@ mod tests {
 
     fn prepared(arguments: &[&str]) -> Result<Prepared, ServeError> {
         let program = Program::try_parse_from([&["program"], arguments].concat()).expect("parses");
-        program.webhook.prepare(Conventions::default(), Arc::new(Metrics::new()))
+        program.webhook.prepare(Conventions::default(), Arc::new(|_| true), Arc::new(Metrics::new()))
     }
 
     #[test]
@@ -81,7 +81,9 @@ mod tests {
     fn it_hears_what_the_operator_beside_it_knows_and_counts_in_its_metrics() {
         let metrics = Arc::new(Metrics::new());
         let program = Program::try_parse_from(["program"]).expect("parses");
-        let (Some((webhook, _)), tell) = program.webhook.prepare(Conventions::default(), Arc::clone(&metrics)).expect("an address") else {
+        let (Some((webhook, _)), tell) =
+            program.webhook.prepare(Conventions::default(), Arc::new(|_| true), Arc::clone(&metrics)).expect("an address")
+        else {
             panic!("none")
         };
         tell.send_replace(Catalog::embedded());

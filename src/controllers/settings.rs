@@ -76,7 +76,7 @@ impl Settings {
     }
 
     /// Whether clusters of a namespace are served.
-    pub(super) fn serves(&self, namespace: &str) -> bool {
+    pub fn serves(&self, namespace: &str) -> bool {
         let listed = match &self.namespaces {
             Scope::All => true,
             Scope::Several(names) => names.iter().any(|name| name == namespace),

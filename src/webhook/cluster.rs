@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Webhook;
-use super::judge::{Change, new_faults, parse};
+use super::judge::{Change, are_countable, new_faults, parse};
 use super::review::Verdict;
 use super::warnings;
 use crate::api::{StarRocksCluster, StarRocksClusterStatus};
@@ -92,6 +92,10 @@ struct Step<'a> {
 
 fn of_changed(webhook: &Webhook, step: &Step<'_>) -> Verdict {
     let Step { former, cluster, status, releases } = step;
+    let known: &[Advice] = former.as_ref().map_or(&[], |former| &former.advice);
+    if !are_countable(former.iter().chain([*cluster]), status) {
+        return Verdict::warned(warnings::lines(advice(cluster, known)));
+    }
     let runs = plan::as_described(former.as_ref().unwrap_or(cluster), status, webhook.clock.now());
     let preview = plan::preview(cluster, &runs);
     if let Some(wait) = plan::refused_way(cluster, &runs) {
@@ -101,7 +105,6 @@ fn of_changed(webhook: &Webhook, step: &Step<'_>) -> Verdict {
             return Verdict::refused(vec![format!("{} {}: {wait}.", wait.code(), asking(cluster))]);
         }
     }
-    let known: &[Advice] = former.as_ref().map_or(&[], |former| &former.advice);
     Verdict::warned(warnings::of_change(&preview, advice(cluster, known)))
 }
 

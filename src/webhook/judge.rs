@@ -5,9 +5,14 @@ use serde_json::Value;
 
 use super::review::{Request, Verdict};
 use super::{Webhook, catalog, cluster, upgrade, warehouse};
+use crate::api::StarRocksClusterStatus;
+use crate::model::Cluster;
 use crate::model::component::IGNORED_ANNOTATION;
 
 const GROUP: &str = "starrocks.com";
+
+/// Pods of a component beyond which restarts are not counted out: what an answer costs must not grow with a number that anybody can write.
+const PODS_MAX: u32 = 1_000;
 
 /// What is to be compared: nothing before a CREATE.
 pub(super) struct Change<'a> {
@@ -24,13 +29,14 @@ pub(super) fn kind(request: &Request) -> &'static str {
 /// Judges a request.
 pub(super) fn judge(webhook: &Webhook, request: &Request) -> Verdict {
     let of_status = request.sub_resource.as_deref().is_some_and(|part| !part.is_empty());
+    let elsewhere = request.namespace.as_deref().is_some_and(|namespace| !namespace.is_empty() && !(webhook.serves)(namespace));
     let before = match request.operation.as_str() {
         "CREATE" => None,
         "UPDATE" => Some(&request.old_object),
         _ => return Verdict::default(),
     };
     let change = Change { before, after: &request.object };
-    if request.kind.group != GROUP || of_status || !change.is_to_be_judged() {
+    if request.kind.group != GROUP || of_status || elsewhere || !change.is_to_be_judged() {
         return Verdict::default();
     }
     match kind(request) {
@@ -51,6 +57,15 @@ impl Change<'_> {
         let same = self.before.is_some_and(|before| before["spec"] == self.after["spec"]);
         self.after.is_object() && !leaving && !ignored && !same
     }
+}
+
+/// Whether the restarts of these can be counted out.
+pub(super) fn are_countable<'a>(clusters: impl IntoIterator<Item = &'a Cluster>, status: &StarRocksClusterStatus) -> bool {
+    let told = [&status.star_rocks_fe_status, &status.star_rocks_be_status].into_iter().flatten();
+    let told = told.chain(status.star_rocks_cn_status.as_ref().map(|status| &status.component));
+    let counts = told.flat_map(|status| status.running_versions.values()).map(|count| count.unsigned_abs());
+    let wanted = clusters.into_iter().flat_map(|cluster| cluster.workloads().map(|workload| workload.replicas));
+    counts.chain(wanted).all(|pods| pods <= PODS_MAX)
 }
 
 /// Reads a resource, or says in the words of a refusal why it cannot be read.

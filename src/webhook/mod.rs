@@ -57,11 +57,16 @@ impl Outcome {
 /// Who counts the requests: kind and outcome of each.
 pub type Count = Arc<dyn Fn(&'static str, Outcome) + Send + Sync>;
 
+/// Which namespaces are served.
+pub type Serves = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// What requests are judged by.
 #[derive(Clone)]
 pub struct Webhook {
     /// What shapes objects, as the operator itself is told.
     pub conventions: Conventions,
+    /// The namespaces whose objects are judged: those that the operator serves. Another operator may serve the others, and take what this one would not.
+    pub serves: Serves,
     /// What is known of releases. While it is incomplete, as in a process that does not lead, what rests on it is warned of and not refused.
     pub releases: watch::Receiver<Arc<Catalog>>,
     /// Where `now` comes from, for maintenance windows.

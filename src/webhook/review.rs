@@ -23,6 +23,8 @@ struct Review {
 pub(super) struct Request {
     pub(super) uid: String,
     pub(super) kind: GroupKind,
+    /// Absent for kinds that belong to no namespace.
+    pub(super) namespace: Option<String>,
     pub(super) sub_resource: Option<String>,
     pub(super) operation: String,
     pub(super) object: Value,

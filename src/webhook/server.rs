@@ -32,8 +32,8 @@ pub const PATH: &str = "/validate";
 const BODY_MAX: usize = 7 * 1024 * 1024;
 /// How long a handshake, the headers, or a request as a whole may take; the API server itself waits 5 s.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections at the same time; each API server keeps a few.
-const CONNECTIONS: usize = 128;
+/// Connections at the same time; each API server keeps a few. Their bodies together must stay below the memory that the operator may have.
+const CONNECTIONS: usize = 32;
 
 /// Where it is served.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Webhook;
-use super::judge::{Change, new_faults, parse};
+use super::judge::{Change, are_countable, new_faults, parse};
 use super::review::Verdict;
 use super::warnings;
 use crate::api::{ComponentSpec, FeSpec, StarRocksCluster, StarRocksClusterSpec, StarRocksWarehouse};
@@ -41,6 +41,9 @@ pub(super) fn judge(webhook: &Webhook, change: &Change<'_>) -> Verdict {
     let newest = ReleaseTable::embedded().newest().map(|newest| newest.to_string());
     let Some((before, after)) = both(None).or_else(|| both(newest)) else { return Verdict::default() };
     let status = warehouse::remembered(former.status.clone().unwrap_or_default());
+    if !are_countable([&before, &after], &status) {
+        return Verdict::default();
+    }
     let runs = plan::as_described(&before, &status, webhook.clock.now());
     Verdict::warned(warnings::of_change(&plan::preview(&after, &runs), Vec::new()))
 }

@@ -24,6 +24,7 @@ fn knowing(catalog: Arc<Catalog>) -> (Webhook, Counted) {
     let count = Arc::clone(&counted);
     let webhook = Webhook {
         conventions: Conventions::default(),
+        serves: Arc::new(|namespace| namespace != "elsewhere"),
         releases,
         clock: Clock::tokio(Timestamp::from_seconds(1_795_000_000)),
         count: Arc::new(move |kind, outcome| count.lock().unwrap().push((kind, outcome))),

@@ -269,3 +269,25 @@ fn absurd_objects_are_answered() {
         }
     }
 }
+
+#[test]
+fn a_number_that_nobody_meant_costs_nothing_and_can_be_taken_back() {
+    let before = changed(&cluster("3.5.8"), |object| object["spec"]["starRocksBeSpec"]["replicas"] = json!(i32::MAX));
+    let after = changed(&before, |object| object["spec"]["starRocksBeSpec"]["replicas"] = json!(3));
+    assert_eq!(of_cluster(&before, &after)["allowed"], json!(true));
+    let told = changed(&cluster("3.5.8"), |object| {
+        object["status"] = json!({"starRocksFeStatus": {"phase": "running", "runningVersions": {"3.5.8": i32::MAX}}});
+    });
+    let after = changed(&told, |object| object["spec"]["version"] = json!("3.5.9"));
+    assert_eq!(of_cluster(&told, &after)["allowed"], json!(true));
+}
+
+#[test]
+fn what_another_operator_serves_is_not_judged() {
+    let mut bad = cluster("3.5.9");
+    bad["spec"]["version"] = json!("3.5");
+    let mut asked = review("StarRocksCluster", &Value::Null, &bad);
+    asked["request"]["namespace"] = json!("elsewhere");
+    let (_, answer) = answer(&knowing(Catalog::embedded()).0, asked.to_string().as_bytes());
+    assert_eq!(answer["response"]["allowed"], json!(true));
+}
