@@ -153,8 +153,47 @@ fn the_image_is_what_the_deployment_expects() {
     let user = generate::install::USER;
     assert!(dockerfile.contains(&format!("\nUSER {user}:{user}\n")), "a numeric user that is not root, as in the Deployment");
     assert!(dockerfile.contains("\nFROM scratch\n") && dockerfile.contains("tests/image/rootfs"));
+    let exceptions = page(".dockerignore");
+    let reaches = |path: &str| {
+        exceptions.lines().filter_map(|line| line.strip_prefix('!')).any(|given| path == given || path.starts_with(&format!("{given}/")))
+    };
+    let sources = included().into_iter().chain(copied("bundle.Dockerfile"));
+    for path in sources {
+        assert!(reaches(&path), ".dockerignore keeps {path} from the builder");
+    }
     for architecture in generate::install::ARCHITECTURES {
         let is_built = page("tests/image/rootfs").lines().any(|line| line.trim_start().starts_with(&format!("{architecture} |")));
         assert!(is_built && page("Makefile").contains(&format!("linux/{architecture}")), "nobody builds for {architecture}");
     }
+}
+
+/// Files outside `src` that the program holds, by their path from the root.
+fn included() -> BTreeSet<String> {
+    fn walk(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("the source folder can be read").flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" {
+                walk(&path, found);
+            } else if name.ends_with(".rs") && name != "tests.rs" && name != "testing.rs" {
+                let text = fs::read_to_string(&path).expect("a source file can be read");
+                let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+                let macros = program.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+                found.extend(macros.filter_map(|path| path.split("../").last().filter(|_| path.starts_with("../"))).map(str::to_owned));
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(&root().join("src"), &mut found);
+    assert!(found.contains("config/images.lock") && found.len() > 5, "{found:?}");
+    // Data that lies within `src` itself.
+    found.retain(|path| root().join(path).exists());
+    found
+}
+
+/// What a Dockerfile copies out of the checkout.
+fn copied(file: &str) -> Vec<String> {
+    let text = page(file);
+    let copies = text.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--from"));
+    copies.flat_map(|line| line.split(' ').rev().skip(1).map(|path| path.trim_end_matches('/').to_owned()).collect::<Vec<_>>()).collect()
 }
