@@ -21,7 +21,7 @@ pub(super) fn all() -> Result<Vec<Sample>, YamlError> {
         sample(
             include_str!("../../../examples/channel.yaml"),
             cluster_status("running", "3.5.20"),
-            "Three frontends and three backends with storage; follows a release channel and takes patches by itself.",
+            "Three frontends and three backends with storage; follows a release channel and takes patches by itself. Choose another namespace than the operator's.",
         )?,
         sample(
             include_str!("../../../examples/demo.yaml"),
