@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::view::{Fleet, View};
 use crate::api::{ConfigurationChange, ConfigurationStatus, Operation, OperationKind, OperationPhase};
 use crate::model::component::CONFIGURATION_ANNOTATION;
-use crate::model::configuration::{ShownKey, is_secret};
+use crate::model::configuration::{ShownKey, names_a_secret};
 use crate::model::{
     Answer, Component, Configuration, ConfigurationUpdate, ConfigurationWait, FrontendSetting, Pod, SilenceKind, Statement, Timestamp,
     WaitingOn, Workload,
@@ -294,7 +294,7 @@ impl<'a> Scene<'_, 'a> {
 }
 
 fn differing(key: &str, wanted: &Wanted) -> String {
-    if is_secret(key) { String::new() } else { format!(" (it shows `{}`, the file says `{}`)", wanted.shown, wanted.value) }
+    if names_a_secret(key) { String::new() } else { format!(" (it shows `{}`, the file says `{}`)", wanted.shown, wanted.value) }
 }
 
 /// A few names for an event, whose text is short.
