@@ -38,8 +38,19 @@ pub(super) async fn send(starrocks: &dyn StarRocks, at: &SqlEndpoint, login: &Lo
     match starrocks.query(at, login, &statement.sql()).await {
         Ok(_) => Ok(Done::Fully),
         Err(error) if is_done_already(statement, &error) => Ok(Done::Fully),
-        Err(error) if is_broadcast(statement) && error.is_partial_setting() => Ok(Done::InPart(error.text().to_owned())),
-        Err(error) => Err(error),
+        Err(error) if is_broadcast(statement) && error.is_partial_setting() => Ok(Done::InPart(statement.without_secret(error.text()))),
+        Err(error) => Err(discreet(statement, error)),
+    }
+}
+
+/// An error whose words do not repeat a secret of the statement: they are logged, and told where a user's value is at fault.
+fn discreet(statement: &Statement, error: SqlError) -> SqlError {
+    match error {
+        SqlError::Server { code, text } => SqlError::Server { code, text: statement.without_secret(&text) },
+        SqlError::Denied { code, text } => SqlError::Denied { code, text: statement.without_secret(&text) },
+        SqlError::Election { text } => SqlError::Election { text: statement.without_secret(&text) },
+        SqlError::Protocol { text } => SqlError::Protocol { text: statement.without_secret(&text) },
+        SqlError::Refused | SqlError::TimedOut | SqlError::NoBackend => error,
     }
 }
 
@@ -71,6 +82,13 @@ fn is_done_already(statement: &Statement, error: &SqlError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_does_not_repeat_a_secret() {
+        let statement = Statement::ConfigureNode { id: 1, key: "aws_s3_secret_key".to_owned(), value: "hunter2".to_owned() };
+        let error = discreet(&statement, SqlError::from_server(1064, "Not support UPDATE VALUE = 'hunter2'"));
+        assert_eq!(error.text(), "Not support UPDATE VALUE = …");
+    }
 
     #[test]
     fn only_the_refusal_that_fits_the_statement_means_done() {

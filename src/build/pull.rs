@@ -38,8 +38,14 @@ pub fn pull_pod(cluster: &Cluster, workload: &Workload, node: &str, image: &str)
         operator: Some("Exists".to_owned()),
         ..Toleration::default()
     }));
+    let mut metadata = metadata::owned(cluster, pull_name(cluster, node, image), pull_labels(&cluster.name));
+    // It goes with the cluster, which is no controller to it: a PodDisruptionBudget that selects the pod would take the scale of its controller for pods that
+    // should run, and never allow anything.
+    for owner in metadata.owner_references.iter_mut().flatten() {
+        owner.controller = Some(false);
+    }
     Pod {
-        metadata: metadata::owned(cluster, pull_name(cluster, node, image), pull_labels(&cluster.name)),
+        metadata,
         spec: Some(PodSpec {
             containers: vec![Container {
                 name: PULL_CONTAINER.to_owned(),
@@ -89,6 +95,16 @@ mod tests {
         let cluster = validate(&resource, &References::default(), &Conventions::default()).expect("valid");
         let workload = cluster.workload(Component::Backend).expect("there are backends");
         serde_json::to_value(pull_pod(&cluster, workload, "node-1", "r/be-ubuntu:3.5.20")).expect("JSON")
+    }
+
+    #[test]
+    fn it_goes_with_the_cluster_and_no_budget_counts_it_by_the_scale_of_a_controller() {
+        let owners = &pull(json!({ "replicas": 1 }))["metadata"]["ownerReferences"];
+        assert_eq!(
+            (&owners[0]["kind"], &owners[0]["uid"], &owners[0]["controller"]),
+            (&json!("StarRocksCluster"), &json!("u"), &json!(false))
+        );
+        assert_eq!(owners.as_array().map(Vec::len), Some(1));
     }
 
     #[test]

@@ -136,10 +136,26 @@ pub fn awaited(status: &StarRocksClusterStatus, component: Component) -> BTreeSe
     entries.filter_map(|entry| entry.change.as_ref()).flat_map(|change| change.keys.iter().cloned()).collect()
 }
 
-/// Whether a key holds a secret by its name, so that its value is kept out of events, logs and the status.
-pub fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["password", "passwd", "secret", "token", "credential", "access_key", "shared_key", "private_key"].iter().any(|part| key.contains(part))
+/// Words that name a secret, in lower case: in keys of configuration files (`authentication_ldap_simple_bind_root_pwd`, `aws_s3_secret_key`) and in lines of logs.
+const SECRETS: [&str; 12] = [
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "access_key",
+    "accesskey",
+    "shared_key",
+    "sharedkey",
+    "private_key",
+    "privatekey",
+];
+
+/// Whether a text names a secret: a key by its name, whose value is then kept out of events, logs and the status, or a line of a log, which is then not told.
+pub fn names_a_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SECRETS.iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]
@@ -169,6 +185,27 @@ mod tests {
             [("true", "false"), ("10", "11"), ("abc", "ABC"), ("1", "10"), ("9223372036854775807", "9223372036854775806"), ("", "0")]
         {
             assert!(!shown(value).is(wanted), "{value} {wanted}");
+        }
+    }
+
+    #[test]
+    fn keys_that_hold_secrets_are_known_by_their_names() {
+        for key in [
+            "authentication_ldap_simple_bind_root_pwd",
+            "authentication_ldap_simple_ssl_conn_trust_store_pwd",
+            "ssl_keystore_password",
+            "aws_s3_access_key",
+            "aws_s3_secret_key",
+            "azure_blob_shared_key",
+            "azure_adls2_oauth2_client_secret",
+            "gcp_gcs_service_account_private_key",
+            "auth_token",
+            "OAUTH2_CLIENT_SECRET",
+        ] {
+            assert!(names_a_secret(key), "{key}");
+        }
+        for key in ["http_port", "sys_log_level", "tablet_sched_disable_balance", "priority_networks", "JAVA_OPTS", "storage_root_path"] {
+            assert!(!names_a_secret(key), "{key}");
         }
     }
 

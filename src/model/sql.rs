@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::configuration::is_secret;
+use super::configuration::names_a_secret;
 
 /// A frontend setting that the operator changes for the time of a rollout (starrocks.md §1.2.8, real-fe.md §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -284,6 +284,20 @@ impl Statement {
         matches!(self, Self::ConfigureFrontends { .. } | Self::ConfigureNode { .. })
     }
 
+    /// What StarRocks says of it, without the value where that is a secret: refusals repeat what was written.
+    pub fn without_secret(&self, words: &str) -> String {
+        let value = match self {
+            Self::ConfigureFrontends { key, value } | Self::ConfigureNode { key, value, .. }
+                if names_a_secret(key) && !value.is_empty() =>
+            {
+                value
+            }
+            _ => return words.to_owned(),
+        };
+        let written = [double_quoted(value), quoted(value), value.clone()];
+        written.iter().fold(words.to_owned(), |words, form| words.replace(form.as_str(), "…"))
+    }
+
     /// The SQL text.
     pub fn sql(&self) -> String {
         match self {
@@ -321,8 +335,10 @@ impl fmt::Display for Statement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = || "…".to_owned();
         let shown = match self {
-            Self::ConfigureFrontends { key, .. } if is_secret(key) => Self::ConfigureFrontends { key: key.clone(), value: hidden() },
-            Self::ConfigureNode { id, key, .. } if is_secret(key) => Self::ConfigureNode { id: *id, key: key.clone(), value: hidden() },
+            Self::ConfigureFrontends { key, .. } if names_a_secret(key) => Self::ConfigureFrontends { key: key.clone(), value: hidden() },
+            Self::ConfigureNode { id, key, .. } if names_a_secret(key) => {
+                Self::ConfigureNode { id: *id, key: key.clone(), value: hidden() }
+            }
             _ => return formatter.write_str(&self.sql()),
         };
         formatter.write_str(&shown.sql())
@@ -362,11 +378,20 @@ mod tests {
     fn a_secret_reaches_starrocks_and_nobody_else() {
         let statement = Statement::ConfigureFrontends { key: "aws_s3_secret_key".to_owned(), value: "s3cr3t".to_owned() };
         assert!(statement.sql().contains("s3cr3t") && !statement.to_string().contains("s3cr3t"));
+        let of_ldap = |value: &str| Statement::ConfigureFrontends {
+            key: "authentication_ldap_simple_bind_root_pwd".to_owned(),
+            value: value.to_owned(),
+        };
+        assert!(!of_ldap("s3cr3t").to_string().contains("s3cr3t"));
+        assert_eq!(of_ldap("s3cr3t").without_secret("cannot set s3cr3t"), "cannot set …");
+        assert_eq!(of_ldap("a\"b").without_secret(r#"cannot parse "a\"b""#), "cannot parse …");
+        assert_eq!(of_ldap("").without_secret("no value"), "no value");
         let statement = Statement::ConfigureNode { id: 10_003, key: "compact_threads".to_owned(), value: "it's".to_owned() };
         assert_eq!(
             statement.to_string(),
             r"UPDATE information_schema.be_configs SET VALUE = 'it\'s' WHERE NAME = 'compact_threads' AND BE_ID = 10003"
         );
+        assert_eq!(statement.without_secret("it's no number"), "it's no number");
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub enum ConfigurationWait {
         component: Component,
         /// Keys that changed.
         keys: Vec<String>,
+        /// The pod that what is under way, a restart for a former content of the file, does not get past.
+        stuck: Option<String>,
     },
     /// StarRocks took a value of the configuration file and shows another one.
     ShownOtherwise {

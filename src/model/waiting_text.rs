@@ -238,9 +238,16 @@ impl fmt::Display for WaitingOn {
                 out,
                 "StarRocks refuses `{statement}`: {words}. Correct the value in the ConfigMap; nothing is restarted for it, since a node might not start with it"
             ),
-            Self::Configuration(ConfigurationWait::Deferred { component, keys }) => write!(
+            Self::Configuration(ConfigurationWait::Deferred { component, keys, stuck: None }) => write!(
                 out,
                 "the configuration of the {component} changed ({}); it is brought into force when what is under way has ended",
+                keys.join(", ")
+            ),
+            Self::Configuration(ConfigurationWait::Deferred { component, keys, stuck: Some(pod) }) => write!(
+                out,
+                "the configuration of the {component} changed again ({}) while its pods are restarted for the change before, and {pod}, which was made for that \
+                 one, does not come back. A process reads the file only when it starts: see the log of {pod}, and delete the pod once the file is right, so that \
+                 it starts with it; the others follow when it is back",
                 keys.join(", ")
             ),
             Self::Configuration(ConfigurationWait::ShownOtherwise { pod, key, detail }) => write!(

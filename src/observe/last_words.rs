@@ -8,6 +8,7 @@ use kube::{Api, Client};
 use tokio::time::timeout;
 
 use crate::model::Observed;
+use crate::model::configuration::names_a_secret;
 use crate::model::observed::ContainerRun;
 
 /// How long a log may take; what it says is comfort, and a kubelet that does not answer must not delay the pass.
@@ -85,7 +86,7 @@ const CAUSES: [&str; 17] = [
 
 /// The line of a log that says what is wrong, without its time stamp and not longer than a sentence; the last one among equals.
 pub fn reason_in(log: &str) -> Option<String> {
-    let told = log.lines().filter(|line| !names_a_secret(line)).map(plain).filter(|line| !line.is_empty());
+    let told = log.lines().filter(|line| !may_hold_a_secret(line)).map(plain).filter(|line| !line.is_empty());
     let best = told.enumerate().max_by_key(|(index, line)| (weight(line), *index))?;
     Some(shortened(without_time(&best.1)))
 }
@@ -113,9 +114,8 @@ fn is_of_level(line: &str, level: char) -> bool {
 }
 
 /// Whether a line may show something that does not belong in a status.
-fn names_a_secret(line: &str) -> bool {
-    let line = line.to_ascii_lowercase();
-    ["password", "passwd", "secret", "access_key", "accesskey", "authorization", "token="].iter().any(|word| line.contains(word))
+fn may_hold_a_secret(line: &str) -> bool {
+    names_a_secret(line) || line.to_ascii_lowercase().contains("authorization")
 }
 
 /// A line without colours and control characters.
@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_line_that_may_hold_a_secret_is_never_told_and_a_long_one_is_cut() {
-        let log = "ERROR cannot log in with password=hunter2\nERROR aws_s3_secret_key = abc\nplain end\n";
+        let log = "ERROR cannot log in with password=hunter2\nERROR aws_s3_secret_key = abc\nERROR ldap_bind_root_pwd = abc\n\
+                   ERROR azure_blob_shared_key = abc\nERROR private_key: abc\nERROR credential abc\nERROR token: abc\nERROR Authorization: Basic abc\nplain end\n";
         assert_eq!(reason_in(log).as_deref(), Some("plain end"));
         let cut = reason_in(&format!("ERROR {}\n", "ä".repeat(1_000))).expect("a line");
         assert_eq!((cut.chars().count(), cut.ends_with('…')), (LINE_MAX + 1, true));

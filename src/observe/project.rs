@@ -153,8 +153,10 @@ pub(super) fn project_pull(pod: &LivePod) -> Option<ImagePull> {
     if label.map(String::as_str) != Some(PULL_LABEL) {
         return None;
     }
-    let owners = metadata.owner_references.iter().flatten();
-    let owner = owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone());
+    // Its cluster is its owner and not its controller; it was both under former builds of this operator. Whoever else controls it has taken it over.
+    let owners = || metadata.owner_references.iter().flatten();
+    let controller = owners().find(|owner| owner.controller == Some(true));
+    let owner = controller.or_else(|| owners().find(|owner| owner.kind == "StarRocksCluster")).map(|owner| owner.uid.clone());
     Some(ImagePull {
         uid: metadata.uid.clone().unwrap_or_default(),
         owner: owner.unwrap_or_default(),

@@ -349,6 +349,25 @@ fn a_run_that_ended_without_a_word_and_a_node_whose_time_is_up_are_worth_a_look_
 }
 
 #[test]
+fn a_pod_that_has_an_image_pulled_belongs_to_the_cluster_that_owns_it_unless_somebody_else_controls_it() {
+    let is_ours = |owners: Value| {
+        let pod: LivePod = serde_json::from_value(json!({ "metadata": {
+            "name": "c-pull-1", "namespace": "n", "uid": "u", "labels": crate::model::component::pull_labels("c"), "ownerReferences": owners,
+        }}))
+        .expect("a pod");
+        let caches = Caches::new();
+        caches.put(Watched::Pod, "", Entry::from_pod(&pod).expect("one that is watched"));
+        caches.belongings(&Place { namespace: "n".to_owned(), name: "c".to_owned() }, "cluster-uid").pulls["c-pull-1"].is_ours
+    };
+    let owner = |uid: &str, kind: &str, controller: bool| json!({ "apiVersion": "v1", "kind": kind, "name": "c", "uid": uid, "controller": controller });
+    assert!(is_ours(json!([owner("cluster-uid", "StarRocksCluster", false)])));
+    assert!(is_ours(json!([owner("cluster-uid", "StarRocksCluster", true)])));
+    assert!(!is_ours(json!([owner("another", "StarRocksCluster", false)])));
+    assert!(!is_ours(json!([owner("cluster-uid", "StarRocksCluster", false), owner("set", "ReplicaSet", true)])));
+    assert!(!is_ours(json!([])));
+}
+
+#[test]
 fn a_pod_that_has_an_image_pulled_is_no_node_and_tells_how_far_it_is() {
     let state = |status: Value| {
         let pod: LivePod = serde_json::from_value(json!({

@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::draft::Draft;
+use super::health;
 use super::view::{Fleet, View};
 use crate::api::{ConfigurationChange, ConfigurationStatus, Operation, OperationKind, OperationPhase};
 use crate::model::component::CONFIGURATION_ANNOTATION;
-use crate::model::configuration::{ShownKey, is_secret};
+use crate::model::configuration::{ShownKey, names_a_secret};
 use crate::model::{
     Answer, Component, Configuration, ConfigurationUpdate, ConfigurationWait, FrontendSetting, Pod, SilenceKind, Statement, Timestamp,
     WaitingOn, Workload,
@@ -137,7 +136,8 @@ impl<'a> Scene<'_, 'a> {
         if busy {
             if entry.restarted_for.as_ref() != Some(&change.since) {
                 let (component, keys) = (self.workload.component, change.keys.clone());
-                draft.wait(WaitingOn::Configuration(ConfigurationWait::Deferred { component, keys }));
+                let stuck = entry.restarted_for.as_deref().and_then(|mark| self.stuck(mark));
+                draft.wait(WaitingOn::Configuration(ConfigurationWait::Deferred { component, keys, stuck }));
             }
             return keep(change, entry);
         }
@@ -177,11 +177,27 @@ impl<'a> Scene<'_, 'a> {
         keep(change, entry)
     }
 
+    /// The first pod that the rollout under way made for an earlier change and that has used up its time or cannot start: no new content brings that one back
+    /// before its process starts again.
+    fn stuck(&self, mark: &str) -> Option<String> {
+        self.view.observed.status.operation.as_ref().filter(|operation| operation.kind == OperationKind::Rollout)?;
+        let made_for_it = |pod: &&&Pod| self.mark() == Some(mark) && self.fleet.revision() == Some(pod.revision.as_str());
+        let lost = |pod: &&&Pod| {
+            let lack = health::of_node(self.view, self.workload.component, &pod.name);
+            matches!(lack, Some(WaitingOn::NodeStalled { .. } | WaitingOn::PodFailing { .. }))
+        };
+        self.fleet.pods.values().filter(made_for_it).find(lost).map(|pod| pod.name.clone())
+    }
+
+    /// The change that the live template carries.
+    fn mark(&self) -> Option<&str> {
+        let annotations = self.fleet.live?.body.pointer("/spec/template/metadata/annotations")?;
+        annotations.get(CONFIGURATION_ANNOTATION)?.as_str()
+    }
+
     /// Whether the processes of a pod read the new file as they started: the pod was made when the change was known, or for it.
     fn has_read(&self, pod: &Pod, change: &ConfigurationChange, since: Timestamp) -> bool {
-        let annotations = self.fleet.live.and_then(|live| live.body.pointer("/spec/template/metadata/annotations"));
-        let mark = annotations.and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)).and_then(Value::as_str);
-        let made_for_it = || mark == Some(change.since.as_str()) && self.fleet.revision() == Some(pod.revision.as_str());
+        let made_for_it = || self.mark() == Some(change.since.as_str()) && self.fleet.revision() == Some(pod.revision.as_str());
         pod.created > since + SLACK || made_for_it()
     }
 
@@ -294,7 +310,7 @@ impl<'a> Scene<'_, 'a> {
 }
 
 fn differing(key: &str, wanted: &Wanted) -> String {
-    if is_secret(key) { String::new() } else { format!(" (it shows `{}`, the file says `{}`)", wanted.shown, wanted.value) }
+    if names_a_secret(key) { String::new() } else { format!(" (it shows `{}`, the file says `{}`)", wanted.shown, wanted.value) }
 }
 
 /// A few names for an event, whose text is short.

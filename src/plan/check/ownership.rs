@@ -92,13 +92,15 @@ fn pull_fault(case: &Case<'_>, pod: &Pod) -> Option<String> {
         case.observed.objects.get(&kind).into_iter().flat_map(|objects| objects.values()).any(|live| selects(live.body.pointer(pointer)))
     });
     let is_component = labels.get(COMPONENT_LABEL).is_some_and(|label| Component::from_label(label).is_some());
-    let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == case.cluster.uid && owner.controller == Some(true));
+    let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == case.cluster.uid);
+    let controlled = metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true));
     let elsewhere = metadata.namespace.as_deref() != Some(case.cluster.namespace.as_str());
     let fault = match () {
         () if selected || is_component => "would be taken for a node of the cluster",
         () if !owned || elsewhere || !name.starts_with(&format!("{}-", case.cluster.name)) => {
             "is not an object that belongs to this resource"
         }
+        () if controlled => "would be counted by PodDisruptionBudgets as a pod of its controller",
         () if !case.cluster.policy.pre_pull => "would be made although nobody asked for images to be pulled",
         () => return None,
     };

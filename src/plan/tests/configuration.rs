@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::testing::{World, spec};
 use crate::api::ConfigurationStatus;
 use crate::model::component::CONFIGURATION_ANNOTATION;
-use crate::model::{Component, ObjectKind, Step, Timestamp};
+use crate::model::{Component, Decision, ObjectKind, Step, Timestamp};
 
 /// A resource whose frontends and backends have files of the user's own.
 fn with_files(update: Option<&str>) -> Value {
@@ -308,4 +308,25 @@ fn a_pod_that_was_restarted_for_a_change_at_once_is_not_restarted_for_it_again()
     }
     assert_eq!(world.restarts().len(), 3, "{:?}", world.restarts());
     assert!(entry(&world, Component::Backend).last_change.is_some());
+}
+
+#[test]
+fn a_pod_that_a_change_broke_is_named_when_the_file_is_corrected_and_deleting_it_is_the_way_out() {
+    const FORMER: &str = "a = 5\nb = 5\nfixed = 5";
+    let deferred = |decision: &Decision| decision.waiting_on.iter().find(|wait| wait.code() == "SR-2233").map(ToString::to_string);
+    let mut world = risen(Some("Restart"));
+    write(&mut world, "be.conf", "a = 5\nb = 5\nfixed = 6");
+    world.run_until(50, |world, _| !world.restarts().is_empty());
+    world.sick.insert("kube-be-2".to_owned());
+    write(&mut world, "be.conf", FORMER);
+    let told = world.run_until(20, |_, decision| deferred(decision).is_some());
+    assert!(deferred(&told).is_some_and(|words| words.ends_with("when what is under way has ended")), "it may still come back: {told:#?}");
+    let told = world.run_until(300, |_, decision| decision.waiting_on.iter().any(|wait| wait.code() == "SR-2211"));
+    let words = deferred(&told).unwrap_or_default();
+    assert!(words.contains("kube-be-2, which was made for that one, does not come back") && words.contains("delete the pod"), "{words}");
+    // What the words say.
+    world.kill("kube-be-2");
+    world.sick.clear();
+    world.run_until(300, |world, _| world.status.operation.is_none() && entry(world, Component::Backend).change.is_none());
+    assert_eq!(values(&world, "kube-be", "fixed"), ["5", "5", "5"]);
 }

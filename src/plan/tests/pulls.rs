@@ -115,5 +115,9 @@ fn a_pod_that_a_service_would_select_is_refused_by_the_check() {
     };
     assert_eq!(broken(as_node), ["SR-9005"]);
     assert_eq!(broken(|pod| pod.metadata.owner_references = None), ["SR-9005"]);
+    let controlled = |pod: &mut k8s_openapi::api::core::v1::Pod| {
+        pod.metadata.owner_references.iter_mut().flatten().for_each(|owner| owner.controller = Some(true));
+    };
+    assert_eq!(broken(controlled), ["SR-9005"]);
     assert_eq!(broken(|pod| pod.metadata.name = Some("other".to_owned())), ["SR-9005"]);
 }
