@@ -116,8 +116,7 @@ fn stand<'v, 'a>(view: &'v View<'a>, course: &Course<'_>, component: Component) 
     };
     let absent = fleet.live.is_none();
     let differs = !absent && objects::template_differs(view, fleet, workload, &image);
-    let unasked = differs && !course.authorised && !objects::was_drifted(view, fleet, workload, &image);
-    let held = unasked.then(|| objects::held(view, fleet, workload, &image)).flatten();
+    let held = if differs && !course.authorised { objects::unasked(view, fleet, workload, &image) } else { None };
     Some(Stand {
         differs: differs && held.is_none(),
         held,
