@@ -93,6 +93,11 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub canary_since: Option<String>,
+
+    /// Whether the canaries of this hop have been watched, and judged where a verdict is asked for, so that the other nodes follow them; absent while they
+    /// have not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_passed: Option<bool>,
 }
 
 words! {
