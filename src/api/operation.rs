@@ -84,10 +84,20 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
 
+    /// Whether the operation began without a change of the resource, so that pod templates that nobody asked for stay held while it lasts; absent
+    /// otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds_templates: Option<bool>,
+
     /// Since when the first backend on the new release has been healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub canary_since: Option<String>,
+
+    /// Whether the canaries of this hop have been watched, and judged where a verdict is asked for, so that the other nodes follow them; absent while they
+    /// have not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_passed: Option<bool>,
 }
 
 words! {

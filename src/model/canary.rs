@@ -58,12 +58,12 @@ impl CanaryReport {
     }
 }
 
-/// Whether the canaries of an upgrade have been watched for long enough to be judged now: until the memory of the watch is given up, which is when
-/// the first node that follows is seen to be away. A way back is not judged.
+/// Whether the canaries of an upgrade have been watched for long enough to be judged now: until a node is let follow them. A way back is not judged.
 pub fn is_verdict_due(policy: &Policy, operation: &Operation, now: Timestamp) -> bool {
     let watched_since = operation.canary_since.as_deref().and_then(Timestamp::parse);
     policy.canary.as_ref().is_some_and(Canary::has_verdict)
         && operation.kind == OperationKind::Upgrade
+        && operation.canary_passed != Some(true)
         && matches!(operation.phase, OperationPhase::Canary | OperationPhase::Backends | OperationPhase::ComputeNodes)
         && operation.instead_of.is_none()
         && operation.turn_back != Some(true)

@@ -219,8 +219,8 @@ impl<'a> Scene<'_, 'a> {
     /// Makes the component roll: its template carries the time of the change, and the operation is what lets the engine hand it out.
     fn roll(&self, entry: ConfigurationStatus, change: ConfigurationChange, draft: &mut Draft) -> ConfigurationStatus {
         let started_at = Some(self.view.now().to_seconds_text());
-        draft.operation =
-            Some(Operation { kind: OperationKind::Rollout, phase: OperationPhase::Preflight, started_at, ..Operation::default() });
+        let (kind, phase) = (OperationKind::Rollout, OperationPhase::Preflight);
+        draft.operation = Some(Operation { kind, phase, started_at, holds_templates: Some(true), ..Operation::default() });
         let reasons = listed(change.at_start.iter().map(|(key, why)| format!("{key}: {why}")).collect());
         draft.tell(
             "ConfigurationRestarts",

@@ -114,10 +114,13 @@ impl Draft {
         let is_urgent = |step: &Step| matches!(step, Step::Execute { statement, .. } if !statement.is_configuration());
         let statement = self.steps.iter().any(is_urgent);
         let watches = view.cluster.configuration_update.map(|_| WITH_CONFIGURATION);
-        let soonest = self.waiting.iter().map(|wait| patience(wait, view)).chain(self.again).chain(watches).min();
+        // A template that stays held while another component rolls slows nothing down.
+        let under_way = |wait: &&WaitingOn| self.operation.is_none() || !matches!(wait, WaitingOn::TemplateHeld { .. });
+        let nothing_awaited = !self.waiting.iter().any(|wait| under_way(&wait));
+        let soonest = self.waiting.iter().filter(under_way).map(|wait| patience(wait, view)).chain(self.again).chain(watches).min();
         match (soonest, statement) {
             (_, true) => Duration::from_secs(1),
-            (soonest, false) if self.operation.is_some() && self.waiting.is_empty() => soonest.unwrap_or(UNDER_WAY).min(UNDER_WAY),
+            (soonest, false) if self.operation.is_some() && nothing_awaited => soonest.unwrap_or(UNDER_WAY).min(UNDER_WAY),
             (Some(soonest), false) => soonest,
             (None, false) => AT_REST,
         }

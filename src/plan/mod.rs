@@ -111,6 +111,10 @@ fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
         draft.wait(WaitingOn::ChannelHeld { channel: following.channel.clone(), detail });
     }
     draft.waiting.sort_by_key(|wait| !wait.needs_a_person());
+    // Whatever this pass could do about it: the next one sees a generation that is no longer new.
+    if is_authorised(view) {
+        draft.remember(|operation| operation.holds_templates = None);
+    }
     let status = status::publish(view, frontier, &draft);
     record::explain(view, frontier, &status, &mut draft);
     let look_again = Some(draft.look_again(view));
@@ -163,9 +167,12 @@ fn awaits_window(view: &View<'_>) -> Option<WaitingOn> {
     let differs = |fleet: &view::Fleet<'_>| {
         let (workload, image) = (fleet.workload?, fleet.workload?.image.to_string());
         let differs = objects::template_differs(view, fleet, workload, &image);
-        Some(differs && (is_authorised(view) || objects::held(view, fleet, workload, &image).is_none()))
+        let agreed =
+            || objects::restarts_for_configuration(view, fleet, workload) || objects::held(view, fleet, workload, &image).is_none();
+        Some(differs && (is_authorised(view) || agreed()))
     };
-    let outdated = |fleet: &view::Fleet<'_>| is_authorised(view) && fleet.outdated().next().is_some();
+    let busy = is_authorised(view) || view.observed.status.operation.is_some();
+    let outdated = |fleet: &view::Fleet<'_>| busy && fleet.outdated().next().is_some();
     let pending = view.fleets().any(|fleet| outdated(fleet) || differs(fleet) == Some(true));
     (!begun && !broken && pending).then_some(wait)
 }
@@ -181,13 +188,13 @@ fn at_rest_or_busy(view: &View<'_>, progress: &Progress, healthy: bool, draft: &
         return (!complete).then(|| continued(view, OperationKind::Create, OperationPhase::Join));
     }
     if progress.to_do {
-        return Some(continued(view, OperationKind::Rollout, phase));
+        return Some(as_asked(view, continued(view, OperationKind::Rollout, phase)));
     }
     if scale::is_scaling(view) {
-        return Some(continued(view, OperationKind::Scale, OperationPhase::Join));
+        return Some(as_asked(view, continued(view, OperationKind::Scale, OperationPhase::Join)));
     }
     match kind {
-        Some(kind @ (OperationKind::Rollout | OperationKind::Scale)) if !healthy => Some(continued(view, kind, phase)),
+        Some(kind @ (OperationKind::Rollout | OperationKind::Scale)) if !healthy => Some(as_asked(view, continued(view, kind, phase))),
         Some(kind) => {
             draft.tell(&format!("{kind}Finished"), "every node is as the resource describes it".to_owned());
             None
@@ -294,12 +301,13 @@ fn wait_for_answers(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draf
     Progress { turn: None, to_do: true, rolls: false, phase: None }
 }
 
-/// Whether a change of pod templates has a cause that users can see: a new generation of the resource, or work already begun.
+/// Whether a change of any pod template has a cause that users can see: a new generation of the resource, or work that began with one.
 /// A cluster that another operator made is taken over as it is.
 fn is_authorised(view: &View<'_>) -> bool {
     let status = &view.observed.status;
     let ours = || view.fleets().filter_map(|fleet| fleet.live).all(|live| live.applied_hash().is_some());
-    status.operation.is_some() || status.observed_generation.map_or_else(ours, |seen| seen != view.cluster.generation)
+    status.operation.as_ref().is_some_and(|operation| operation.holds_templates != Some(true))
+        || status.observed_generation.map_or_else(ours, |seen| seen != view.cluster.generation)
 }
 
 /// Keeps in mind that a change was asked for, although nothing can be rolled now.
@@ -311,6 +319,11 @@ fn remember_pending(view: &View<'_>, draft: &mut Draft) {
     if draft.operation.is_none() && is_authorised(view) && view.fleets().any(differs) {
         draft.operation = Some(continued(view, OperationKind::Rollout, OperationPhase::Preflight));
     }
+}
+
+/// An operation that remembers if it began without a change of the resource: with a template that was agreed to or repaired, or an autoscaler's word.
+fn as_asked(view: &View<'_>, operation: Operation) -> Operation {
+    Operation { holds_templates: (!is_authorised(view)).then_some(true), ..operation }
 }
 
 /// The operation of this kind, begun now unless it is under way.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::draft::{Draft, Form};
 use super::view::{Fleet, View};
 use crate::build::{self, Strategy};
-use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION};
+use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, CONFIGURATION_ANNOTATION};
 use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Request, Step, WaitingOn, Workload};
 use crate::release::{Image, Version};
 
@@ -60,12 +60,25 @@ fn held_for(view: &View<'_>, component: Component, differences: &[build::Differe
     Some(WaitingOn::TemplateHeld { component, fields, accept })
 }
 
+/// The same for a template that no change of the resource asks for: what was repaired or restarts for its configuration is not held either.
+pub(super) fn unasked(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> Option<WaitingOn> {
+    let asked = was_drifted(view, fleet, workload, image) || restarts_for_configuration(view, fleet, workload);
+    if asked { None } else { held(view, fleet, workload, image) }
+}
+
 /// Whether the live template is one that somebody else changed after this operator applied the wanted one.
-pub(super) fn was_drifted(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> bool {
+fn was_drifted(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> bool {
     let Some(live) = fleet.live else { return false };
     let desired = wanted_over(view, live, workload, image);
     let wanted = desired.metadata.annotations.as_ref().and_then(|annotations| annotations.get(APPLIED_TEMPLATE_ANNOTATION));
     wanted.is_some_and(|wanted| live.applied_template_hash() == Some(wanted.as_str()))
+}
+
+/// Whether the template has yet to carry the mark for which its pods are to be made anew: their configuration changed.
+pub(super) fn restarts_for_configuration(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload) -> bool {
+    let annotations = fleet.live.and_then(|live| live.body.pointer("/spec/template/metadata/annotations"));
+    let mark = annotations.and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)).and_then(Value::as_str);
+    view.observed.status.operation.is_some() && workload.restarted_for.is_some() && workload.restarted_for.as_deref() != mark
 }
 
 /// The StatefulSet as the resource describes it, as it can be applied over the live one.

@@ -59,6 +59,10 @@ struct Stand<'v, 'a> {
 /// Fills in the forms and adds the next restarts: one, or several compute nodes where the policy allows it.
 pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, draft: &mut Draft) -> Progress {
     let mut stands: Vec<Stand<'_, '_>> = course.order.iter().filter_map(|component| stand(view, course, *component)).collect();
+    if course.leg.is_some() && stands.iter().any(|stand| stand.differs && nodes::has_canaries(view, stand.fleet.component)) {
+        // Nobody runs the template that is yet to be handed out.
+        draft.remember(|operation| operation.canary_passed = None);
+    }
     if course.may_restart {
         hold_for_canaries(view, course, &mut stands, draft);
     }
@@ -116,8 +120,7 @@ fn stand<'v, 'a>(view: &'v View<'a>, course: &Course<'_>, component: Component) 
     };
     let absent = fleet.live.is_none();
     let differs = !absent && objects::template_differs(view, fleet, workload, &image);
-    let unasked = differs && !course.authorised && !objects::was_drifted(view, fleet, workload, &image);
-    let held = unasked.then(|| objects::held(view, fleet, workload, &image)).flatten();
+    let held = if differs && !course.authorised { objects::unasked(view, fleet, workload, &image) } else { None };
     Some(Stand {
         differs: differs && held.is_none(),
         held,
@@ -198,6 +201,7 @@ fn restart_next(view: &View<'_>, course: &Course<'_>, at: &Stand<'_, '_>, draft:
     if !waits.is_empty() {
         return draft.wait_all(waits);
     }
+    nodes::note_followers(view, course.leg, at.fleet, draft);
     let reason = match course.leg {
         Some(leg) => format!("to run {}", leg.release_of(at.fleet.component)),
         None => "to take its new pod template".to_owned(),
@@ -267,7 +271,8 @@ fn phase(view: &View<'_>, course: &Course<'_>, at: &Stand<'_, '_>, draft: &Draft
     let ordered = |pod: &Pod| draft.steps.iter().any(|step| matches!(step, Step::RestartPod { pod: name, .. } if *name == pod.name));
     let still_to_go = |pod: &&&Pod| at.differs || at.fleet.is_outdated(pod) && !pod.deleting && !ordered(pod);
     let to_go = at.fleet.pods.values().filter(still_to_go).count();
-    let first = at.fleet.pods.len().saturating_sub(to_go) <= nodes::canaries(view, course.leg);
+    let first = at.fleet.pods.len().saturating_sub(to_go) <= nodes::canaries(view, course.leg)
+        || nodes::are_on_trial(view, course.leg, at.fleet.component, draft);
     Some(match at.fleet.component {
         Component::Backend if first => OperationPhase::Canary,
         Component::Backend => OperationPhase::Backends,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::case::{Case, is_since_start, is_useful, number, replicas, rolls_by_itself};
+use super::case::{Case, is_since_start, is_useful, live_image_of, number, release_of, replicas, rolls_by_itself};
+use crate::api::{Operation, OperationKind, OperationPhase};
 use crate::model::canary::is_verdict_due;
-use crate::model::cluster::RunMode;
+use crate::model::cluster::{Policy, RunMode};
 use crate::model::component::pod_of_host;
 use crate::model::warehouse::DEFAULT_WAREHOUSE;
-use crate::model::{Answer, Component, ObjectKind, Pod, Statement, Step};
+use crate::model::{Answer, Canary, Component, ObjectKind, Pod, Statement, Step};
 
 /// `tablet_sched_be_down_tolerate_time_s`: after this StarRocks copies a lost backend's tablets elsewhere (real-fe.md §11.3).
 const TOLERANCE: Duration = Duration::from_secs(900);
@@ -185,13 +186,17 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
     found
 }
 
-/// Whether the user's verdict about the canaries is due and one of its questions has no answer.
+/// Whether canaries of an upgrade are to be judged, enough nodes to be the canaries run its template, and they have not been watched or a question
+/// about them has no answer.
 fn canaries_unheard(case: &Case<'_>) -> bool {
     let (policy, told) = (&case.cluster.policy, &case.observed.canary);
-    // The memory of their watch goes with the first node that is seen to follow them, and with a way that is no longer taken.
-    let operation = case.decision.status.operation.as_ref();
-    if !operation.is_some_and(|operation| is_verdict_due(policy, operation, case.observed.now)) {
+    let Some(operation) = case.decision.status.operation.as_ref().filter(|operation| is_judged(policy, operation)) else { return false };
+    let former = case.observed.status.operation.as_ref().filter(|former| former.to == operation.to && former.hop == operation.hop);
+    if former.is_some_and(have_passed) || !are_enough(case, operation) {
         return false;
+    }
+    if !former.is_some_and(|former| is_verdict_due(policy, former, case.observed.now)) {
+        return true;
     }
     let asked = policy.canary.iter();
     let by_sql = asked.clone().any(|canary| canary.sql.is_some()) && told.sql.known().is_none_or(Option::is_none);
@@ -199,6 +204,34 @@ fn canaries_unheard(case: &Case<'_>) -> bool {
     let by_metrics =
         asked.clone().any(|canary| !canary.metrics.is_empty()) && (told.metrics.is_empty() || told.metrics.values().any(unread));
     by_sql || by_metrics
+}
+
+fn is_judged(policy: &Policy, operation: &Operation) -> bool {
+    policy.canary.as_ref().is_some_and(Canary::has_verdict)
+        && operation.kind == OperationKind::Upgrade
+        && operation.instead_of.is_none()
+        && operation.turn_back != Some(true)
+}
+
+/// Whether it is on record that nodes may follow the canaries; an upgrade takes them before all others.
+fn have_passed(operation: &Operation) -> bool {
+    let past = [OperationPhase::Backends, OperationPhase::ComputeNodes, OperationPhase::Followers, OperationPhase::Leader];
+    operation.canary_passed == Some(true) || past.contains(&operation.phase)
+}
+
+/// Whether a node that is restarted now is none of the canaries: as many run the template of the hop.
+fn are_enough(case: &Case<'_>, operation: &Operation) -> bool {
+    let component = if case.cluster.backend.is_some() { Component::Backend } else { Component::ComputeNode };
+    let Some(live) = case.live(component).filter(|live| live.status_is_current()) else { return false };
+    let stop = usize::try_from(operation.hop - 1).ok().and_then(|index| operation.path.get(index));
+    if release_of(live_image_of(live, component)).is_some_and(|release| stop != Some(&release.to_string())) {
+        return false;
+    }
+    let revision = live.text("/status/updateRevision");
+    let pods = case.observed.pods_of(component).count();
+    let moved = case.observed.pods_of(component).filter(|pod| pod.revision == revision).count();
+    let asked = case.cluster.policy.canary.as_ref().map_or(1, |canary| usize::try_from(canary.nodes).unwrap_or(usize::MAX));
+    moved > 0 && (moved >= asked || moved == pods)
 }
 
 /// Whether a warehouse was made for this resource, which is being deleted, and nothing of it runs or is registered any more.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::case::{Case, image_of, is_useful, live_image_of, release_of};
 use crate::build;
-use crate::model::component::APPLIED_TEMPLATE_ANNOTATION;
+use crate::model::component::{APPLIED_TEMPLATE_ANNOTATION, CONFIGURATION_ANNOTATION};
 use crate::model::{Component, LiveObject};
 use crate::release::Version;
 
@@ -65,7 +65,9 @@ fn is_silent(case: &Case<'_>) -> bool {
 /// Rule 8: another operator release or a restart of the operator alone changes no pod template.
 pub(super) fn no_restart_without_cause(case: &Case<'_>) -> Vec<String> {
     let status = &case.observed.status;
-    if status.operation.is_some() || status.observed_generation != Some(case.cluster.generation) || case.recovers() {
+    let at_work = status.operation.as_ref();
+    let by_change = at_work.is_some_and(|operation| operation.holds_templates != Some(true));
+    if by_change || status.observed_generation != Some(case.cluster.generation) || case.recovers() {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -79,7 +81,13 @@ pub(super) fn no_restart_without_cause(case: &Case<'_>) -> Vec<String> {
         let repaired = hash.is_some_and(|hash| LiveObject::applied_template_hash(live) == Some(hash.as_str()));
         let agreed = hash.is_some_and(|hash| case.cluster.accepted_templates.contains(hash));
         let unstarted = !case.observed.pods_of(component).any(|pod| pod.ready);
-        if !asked && !repaired && !agreed && !unstarted {
+        // Its configuration changed: the mark of that is new in the template.
+        let mark =
+            object.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref()?.annotations.as_ref()?.get(CONFIGURATION_ANNOTATION));
+        let annotations = live.body.pointer("/spec/template/metadata/annotations");
+        let marked = annotations.and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)?.as_str());
+        let configured = at_work.is_some() && mark.is_some() && mark.map(String::as_str) != marked;
+        if !asked && !repaired && !agreed && !unstarted && !configured {
             found.push(format!("the {component} would restart although the resource has not changed: {difference}"));
         }
     }

@@ -185,8 +185,8 @@ impl Walk<'_, '_> {
             let Some(fleet) = self.view.fleet(component) else { continue };
             let Some(workload) = fleet.workload else { continue };
             let image = workload.image.to_string();
-            let unasked = !super::is_authorised(self.view) && !objects::was_drifted(self.view, fleet, workload, &image);
-            if let Some(held) = unasked.then(|| objects::held(self.view, fleet, workload, &image)).flatten() {
+            let authorised = super::is_authorised(self.view);
+            if let Some(held) = objects::unasked(self.view, fleet, workload, &image).filter(|_| !authorised) {
                 self.gates.push(Gate::from(&held));
                 continue;
             }

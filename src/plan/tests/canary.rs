@@ -288,3 +288,48 @@ fn approval_of_the_next_component_is_asked_for_after_the_verdict_and_keeps_it() 
     world.upgrade().spec.approved = Some(true);
     world.run_to_rest(200);
 }
+
+#[test]
+fn a_node_that_somebody_evicts_under_a_verdict_does_not_stand_for_a_yes() {
+    for (answer, code) in [(said("0"), "SR-2221"), (silence(SilenceKind::TimedOut), "SR-2222")] {
+        let mut world = asked([3, 3, 0], with_sql(json!({"canarySoakSeconds": 30})));
+        world.verdict.0 = answer;
+        until(&mut world, code);
+        // Under OnDelete it is made anew from the new template.
+        world.kill("kube-be-0");
+        assert!(!goes_on(&mut world, 40), "{:?}", world.restarts());
+        until(&mut world, code);
+        world.verdict.0 = said("1");
+        world.run_until(40, |world, _| world.restarts().len() == 2);
+        // Those that follow are not judged again.
+        world.verdict.0 = said("0");
+        world.run_to_rest(300);
+        assert_eq!(world.restarts(), ["kube-be-2", "kube-be-1", "kube-fe-2", "kube-fe-1", "kube-fe-0"]);
+    }
+}
+
+#[test]
+fn a_node_that_somebody_evicts_while_canaries_are_watched_does_not_end_the_watch() {
+    for policy in [json!({"canarySoakSeconds": 300}), with_sql(json!({"canarySoakSeconds": 300}))] {
+        let mut world = asked([3, 3, 0], policy);
+        until(&mut world, "SR-2203");
+        world.kill("kube-be-0");
+        let since = world.now;
+        world.run_until(100, |world, _| world.restarts().len() == 2);
+        assert!(world.now.since(since).as_secs() >= 250, "{:?}", world.now.since(since));
+        world.run_to_rest(300);
+    }
+}
+
+#[test]
+fn an_upgrade_of_an_operator_that_did_not_note_the_end_of_the_watch_goes_on_without_another() {
+    let mut world = asked([3, 4, 0], with_sql(json!({"canarySoakSeconds": 600})));
+    world.run_until(300, |world, _| world.restarts().len() == 2);
+    let mut status = serde_json::to_value(&world.status).unwrap();
+    assert_eq!(status["operation"]["phase"], "Backends");
+    status["operation"].as_object_mut().unwrap().remove("canaryPassed");
+    world.status = serde_json::from_value(status).unwrap();
+    world.verdict.0 = said("0");
+    world.run_until(40, |world, _| world.restarts().len() == 3);
+    world.run_to_rest(300);
+}

@@ -6,6 +6,7 @@ mod channels;
 mod codes;
 mod configuration;
 mod creation;
+mod held;
 mod pace;
 mod previews;
 mod properties;

@@ -251,6 +251,7 @@ fn operation_for(view: &View<'_>, leg: &Leg) -> Operation {
             phase: if same { former.phase.clone() } else { OperationPhase::Preflight },
             image: former.image.clone().filter(|_| same),
             canary_since: former.canary_since.clone().filter(|_| same),
+            canary_passed: former.canary_passed.filter(|_| same),
             ..former.clone()
         };
     }
