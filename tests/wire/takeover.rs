@@ -191,15 +191,18 @@ fn what_older_releases_of_the_go_operator_made_keeps_its_form() {
     });
 }
 
+/// Templates of backends and proxy as nobody would make them today.
+fn another_grace_period(objects: &mut [Value]) {
+    for (kind, name) in [("StatefulSet", "a-be"), ("Deployment", "a-fe-proxy")] {
+        named(objects, kind, name)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(77);
+    }
+}
+
 #[test]
 fn a_template_that_would_differ_is_held_until_the_resource_changes() {
     play(async {
         let mut embedded = stage(1).await;
-        let by_hand = |objects: &mut Vec<Value>| {
-            named(objects, "StatefulSet", "a-be")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(77);
-            named(objects, "Deployment", "a-fe-proxy")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(77);
-        };
-        GoOperator::creates(&embedded, by_hand).await;
+        GoOperator::creates(&embedded, |objects| another_grace_period(objects)).await;
         let before = identity(&embedded);
         embedded.start_operator();
         until("SR-2403", 300, || codes(&embedded).contains(&"SR-2403".to_owned())).await;
@@ -225,11 +228,7 @@ fn a_template_that_would_differ_is_held_until_the_resource_changes() {
 fn an_owner_agrees_to_what_is_held_without_changing_the_resource() {
     play(async {
         let mut embedded = stage(1).await;
-        let by_hand = |objects: &mut Vec<Value>| {
-            named(objects, "StatefulSet", "a-be")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(77);
-            named(objects, "Deployment", "a-fe-proxy")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(77);
-        };
-        GoOperator::creates(&embedded, by_hand).await;
+        GoOperator::creates(&embedded, |objects| another_grace_period(objects)).await;
         let before = identity(&embedded);
         embedded.start_operator();
         until("SR-2403", 300, || codes(&embedded).contains(&"SR-2403".to_owned())).await;
