@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::record::{Voice, way_back};
+use super::record::{Voice, one_hop_back, way_back};
 use super::view::{Fleet, View, require};
 use crate::api::{DeclinedOutcome, Operation, OperationKind, OperationPhase};
 use crate::model::{Component, WaitingOn};
@@ -165,7 +165,8 @@ fn heard(view: &View<'_>, frontier: &Frontier, target: Target) -> Result<(Target
     let (end, back) = if operation.instead_of.is_some() {
         (operation.to.as_deref().and_then(|to| parse_version(to).ok()), operation.turn_back == Some(true))
     } else if operation.turn_back == Some(true) || Voice::of(view).turns_back() {
-        let back = way_back(view.cluster.releases.table(), &frontier.all(), operation)
+        let choose = if Voice::of(view).turns_back() { way_back } else { one_hop_back };
+        let back = choose(view.cluster.releases.table(), &frontier.all(), operation)
             .map_err(|refusal| WaitingOn::RollbackRefused { reason: format!("{} ({})", refusal.message(), refusal.code()) })?;
         (back, true)
     } else if Voice::of(view).stops() {
@@ -337,7 +338,9 @@ fn nodes_ahead(table: &ReleaseTable, frontier: &Frontier, nodes: Version, fronte
 fn remembered(view: &View<'_>, target: &Target) -> Option<Route> {
     let operation = view.observed.status.operation.as_ref()?;
     let Target::Release(target) = target else { return None };
-    if !is_versioned(operation) || operation.to.as_deref() != Some(target.to_string().as_str()) {
+    // Before its first node is touched nothing of a hop has begun, and nothing is lost by waiting for the answers.
+    if !is_versioned(operation) || operation.phase < OperationPhase::Canary || operation.to.as_deref() != Some(target.to_string().as_str())
+    {
         return None;
     }
     let index = usize::try_from(operation.hop).ok()?.checked_sub(1)?;

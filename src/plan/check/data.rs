@@ -213,9 +213,11 @@ fn is_judged(policy: &Policy, operation: &Operation) -> bool {
         && operation.turn_back != Some(true)
 }
 
-/// Whether it is on record that nodes may follow the canaries; an upgrade takes them before all others.
+/// Whether it is on record that nodes may follow the canaries; an upgrade takes them before all others, and is owed no more than settings and an
+/// image once all have moved.
 fn have_passed(operation: &Operation) -> bool {
-    let past = [OperationPhase::Backends, OperationPhase::ComputeNodes, OperationPhase::Followers, OperationPhase::Leader];
+    use OperationPhase::{Backends, ComputeNodes, Finish, Followers, Leader, Thaw};
+    let past = [Backends, ComputeNodes, Followers, Leader, Thaw, Finish];
     operation.canary_passed == Some(true) || past.contains(&operation.phase)
 }
 

@@ -7,7 +7,7 @@ mod way_back;
 
 pub(super) use checks::Checklist;
 pub(super) use voice::{Voice, approvals};
-pub(super) use way_back::way_back;
+pub(super) use way_back::{one_hop_back, way_back};
 
 use std::time::Duration;
 

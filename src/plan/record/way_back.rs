@@ -14,11 +14,34 @@ pub(in super::super) fn way_back(
     running: &BTreeSet<Version>,
     operation: &Operation,
 ) -> Result<Option<Version>, Refusal> {
-    let mut refusal = None;
+    first_open(table, running, passed(operation))
+}
+
+/// The release before the hop under way, if everything that runs may go back to it: as far as nobody is asked about.
+///
+/// # Errors
+/// The rule that forbids it.
+pub(in super::super) fn one_hop_back(
+    table: &ReleaseTable,
+    running: &BTreeSet<Version>,
+    operation: &Operation,
+) -> Result<Option<Version>, Refusal> {
+    first_open(table, running, passed(operation).last())
+}
+
+/// Releases that the walk has come through, the one before the hop under way last.
+fn passed(operation: &Operation) -> impl Iterator<Item = Version> {
     let hop = usize::try_from(operation.hop.max(1)).unwrap_or(1);
-    // The release before this hop is the last one that can be gone back to.
-    let stops = operation.from.iter().chain(&operation.path).take(hop);
-    for stop in stops.filter_map(|text| parse_version(text).ok()) {
+    operation.from.iter().chain(&operation.path).take(hop).filter_map(|text| parse_version(text).ok())
+}
+
+fn first_open(
+    table: &ReleaseTable,
+    running: &BTreeSet<Version>,
+    stops: impl IntoIterator<Item = Version>,
+) -> Result<Option<Version>, Refusal> {
+    let mut refusal = None;
+    for stop in stops {
         match running.iter().map(|at| table.path(at, &stop)).find_map(Result::err) {
             None => return Ok(Some(stop)),
             Some(found) => refusal = Some(found),

@@ -333,3 +333,19 @@ fn an_upgrade_of_an_operator_that_did_not_note_the_end_of_the_watch_goes_on_with
     world.run_until(40, |world, _| world.restarts().len() == 3);
     world.run_to_rest(300);
 }
+
+#[test]
+fn what_changes_once_every_node_has_moved_follows_no_canary() {
+    let mut spec = spec("3.4.5", 3, 0, 2);
+    spec["upgradePolicy"] = with_sql(json!({"canary": {"nodes": 2, "verdict": {"sql": SQL}}}));
+    let mut world = World::risen(spec);
+    world.ask_for("3.5.9");
+    world.verdict.0 = said("1");
+    world.run_until(400, |world, _| world.status.operation.as_ref().is_some_and(|operation| operation.phase.to_string() == "Thaw"));
+    let restarts = world.restarts().len();
+    for component in ["starRocksFeSpec", "starRocksCnSpec"] {
+        world.edit(|spec| spec[component]["annotations"] = json!({"note": "1"}));
+    }
+    world.run_to_rest(400);
+    assert_eq!(world.restarts().len(), restarts + 5);
+}

@@ -1,5 +1,7 @@
 //! The StarRocksUpgrade of an upgrade: what it tells, and what users say in it; windows, approval, the way back.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::super::testing::{World, spec};
@@ -20,6 +22,10 @@ fn asked(version: &str, policy: serde_json::Value) -> World {
 
 fn waits_for(world: &World, code: &str) -> bool {
     world.status.blocked.iter().any(|blocked| blocked.code == code)
+}
+
+fn phase(world: &World) -> Option<OperationPhase> {
+    world.status.operation.as_ref().map(|operation| operation.phase.clone())
 }
 
 /// Passes in which nothing may be restarted.
@@ -99,6 +105,28 @@ fn nothing_is_touched_before_an_upgrade_is_approved() {
 }
 
 #[test]
+fn answers_that_fail_to_come_stand_for_no_approval_and_no_image() {
+    let mut world = asked("3.5.9", json!({"approval": "Once"}));
+    rest_of_the_day(&mut world, 5);
+    for _ in 0..3 {
+        world.mute = true;
+        rest_of_the_day(&mut world, 2);
+        world.mute = false;
+        rest_of_the_day(&mut world, 10);
+    }
+    assert_eq!(world.upgrade().status.phase, UpgradePhase::AwaitingApproval);
+    assert!(!world.log.iter().any(|line| line.contains("CONFIG") || line.contains("IMAGE")), "{:?}", world.log);
+    world.upgrade().spec.approved = Some(true);
+    world.run_until(60, |world, _| phase(world) == Some(OperationPhase::Image));
+    world.mute = true;
+    world.pass();
+    world.mute = false;
+    world.pass();
+    assert_eq!(phase(&world), Some(OperationPhase::Image));
+    world.run_to_rest(900);
+}
+
+#[test]
 fn each_hop_can_be_approved_for_itself() {
     let mut world = asked("3.5.9", json!({"approval": "PerHop"}));
     world.pass();
@@ -164,6 +192,39 @@ fn a_hop_begins_in_a_window_and_ends_when_it_must() {
     world.now = world.cluster().policy.windows[0].opens_next(world.now).unwrap();
     world.run_to_rest(900);
     assert_eq!(world.status.version.as_deref(), Some("3.5.9"));
+}
+
+#[test]
+fn a_hop_whose_window_closes_before_its_first_node_begins_anew_in_the_next() {
+    let window = json!({"maintenanceWindows": [{"days": ["Wed"], "start": "12:00", "durationMinutes": 10}]});
+    let mut world = asked("3.4.10", window);
+    world.now = world.cluster().policy.windows[0].opens_next(world.now).unwrap();
+    let frozen = |world: &World| world.status.operation.as_ref().is_some_and(|operation| !operation.saved_settings.is_empty());
+    world.run_until(200, |world, _| frozen(world) && phase(world) == Some(OperationPhase::Freeze));
+    world.advance(Duration::from_secs(3_600));
+    rest_of_the_day(&mut world, 30);
+    assert!(waits_for(&world, "SR-2217"), "{:?}", world.status.blocked);
+    assert_eq!(phase(&world), Some(OperationPhase::Preflight));
+    assert!(!frozen(&world), "what was frozen is back as it was");
+    let images = |world: &World| world.log.iter().filter(|line| line.contains("CREATE IMAGE")).count();
+    let before = images(&world);
+    world.now = world.cluster().policy.windows[0].opens_next(world.now).unwrap();
+    world.run_until(200, |world, _| !world.restarts().is_empty());
+    assert!(images(&world) > before, "the former image does not reach what was done since");
+    world.run_to_rest(900);
+}
+
+#[test]
+fn a_hop_that_is_paused_before_its_first_node_freezes_nothing_meanwhile() {
+    let mut world = asked("3.4.10", json!({}));
+    world.run_until(200, |world, _| phase(world) == Some(OperationPhase::Freeze));
+    world.pass();
+    world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(true));
+    rest_of_the_day(&mut world, 20);
+    assert_eq!(phase(&world), Some(OperationPhase::Preflight));
+    assert_eq!(world.setting("kube-fe-1", FrontendSetting::TabletSchedDisableBalance).as_deref(), Some("false"));
+    world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(false));
+    world.run_to_rest(900);
 }
 
 #[test]
@@ -261,6 +322,21 @@ fn a_canary_that_does_not_come_back_is_taken_back_without_being_asked() {
     assert_eq!(world.status.version.as_deref(), Some("3.3.13"));
     assert_eq!(world.upgrade().status.phase, UpgradePhase::RolledBack);
     assert!(world.restarts().iter().all(|pod| pod.starts_with("kube-be")));
+}
+
+#[test]
+fn nobody_is_asked_about_the_way_back_of_one_hop_only() {
+    let mut world = asked("3.5.9", json!({"onFailure": "RollBack"}));
+    world.run_until(600, |world, _| world.restarts().len() == 7);
+    world.sick.insert("kube-be-2".to_owned());
+    world.kill("kube-be-2");
+    world.run_until(300, |world, _| world.status.operation.as_ref().is_some_and(|operation| operation.turn_back == Some(true)));
+    world.sick.clear();
+    world.run_until(400, |world, _| world.status.operation.is_none());
+    assert_eq!(world.status.version.as_deref(), Some("3.4.10"), "no frontend goes back unasked");
+    assert_eq!(world.restarts()[7..], ["kube-be-2"]);
+    world.pass();
+    assert!(waits_for(&world, "SR-2218"));
 }
 
 #[test]

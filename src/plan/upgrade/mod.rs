@@ -14,6 +14,7 @@ mod thaw;
 mod verdict;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::draft::Draft;
 use super::health;
@@ -21,8 +22,11 @@ use super::record::{self, Voice};
 use super::versions::{Frontier, Leg, is_versioned};
 use super::view::{Fleet, View, count};
 use crate::api::{DeclinedOutcome, DeclinedUpgrade, LastUpgrade, Operation, OperationKind, OperationPhase};
-use crate::model::{Component, WaitingOn};
+use crate::model::{Component, Timestamp, WaitingOn};
 use crate::release::{Frame, Hop, Image, Topology, Version, parse_version};
+
+/// An image was with every frontend after 156 s at most (real-fe.md §6); one that takes so much longer has been held up.
+const LONG_FOR_AN_IMAGE: Duration = Duration::from_secs(1_800);
 
 /// What the engine may do in this pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,11 +57,23 @@ pub(super) fn drive(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> Permit {
         let frozen = freeze::drive(view, leg, draft);
         return Permit { begin: true, restart: frozen };
     }
-    let begin = !view.is_paused() && prepare(view, leg, draft);
     if view.is_paused() {
         draft.wait(WaitingOn::Paused);
+        step_back(view, draft);
+        return Permit::default();
     }
-    Permit { begin, restart: false }
+    Permit { begin: prepare(view, leg, draft), restart: false }
+}
+
+/// A hop that may not begin now, although it was on its way to, begins with its checks again when it may; nothing stays frozen meanwhile.
+fn step_back(view: &View<'_>, draft: &mut Draft) {
+    draft.remember(|operation| {
+        if operation.phase > OperationPhase::Preflight {
+            operation.phase = OperationPhase::Preflight;
+            operation.image = None;
+        }
+    });
+    thaw::drive(view, draft);
 }
 
 /// What the preflight of a leg will find, as far as it can be told beforehand.
@@ -68,6 +84,13 @@ pub(super) fn foreseeable(view: &View<'_>, leg: &Leg) -> Vec<WaitingOn> {
 /// The phases before the first node of a hop. Returns whether it may be touched.
 fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
     let phase = draft.operation.as_ref().map(|operation| operation.phase.clone()).unwrap_or_default();
+    let forbidden = permission(view, leg, draft);
+    let still_may = |wait: &WaitingOn| matches!(wait, WaitingOn::WindowClosed { .. }) && was_imaged_lately(view, draft);
+    if phase >= OperationPhase::Image && !forbidden.iter().all(still_may) {
+        draft.wait_all(forbidden);
+        step_back(view, draft);
+        return false;
+    }
     if phase < OperationPhase::Image {
         pulls::keep(view, leg, draft);
         let (running, unknown) = match loads::active(view) {
@@ -77,8 +100,12 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
         let checks = preflight::checks(view, leg, unknown);
         draft.wait_all(checks.obstacles());
         draft.checks = Some(checks);
-        draft.wait_all(permission(view, leg, draft));
-        if !draft.waiting.is_empty() || draft.operation.as_ref().is_some_and(|operation| record::is_being_made(view, operation)) {
+        draft.wait_all(forbidden);
+        if !draft.waiting.is_empty() {
+            step_back(view, draft);
+            return false;
+        }
+        if draft.operation.as_ref().is_some_and(|operation| record::is_being_made(view, operation)) {
             return false;
         }
         if !pulls::drive(view, leg, draft) {
@@ -114,6 +141,12 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
     }
     draft.steps.extend(preflight::statements(view, leg));
     true
+}
+
+/// A hop that began in its window does not miss it for the image that it takes first, unless something else has kept it for long.
+fn was_imaged_lately(view: &View<'_>, draft: &Draft) -> bool {
+    let mark = draft.operation.as_ref().and_then(|operation| operation.image.as_ref()?.marked_at.as_deref());
+    mark.and_then(Timestamp::parse).is_some_and(|marked| view.now().since(marked) < LONG_FOR_AN_IMAGE)
 }
 
 /// What keeps a hop from beginning that is as it should be: nobody has approved it, or no maintenance window is open.
@@ -223,7 +256,7 @@ pub(super) fn turn_back_if_stuck(view: &View<'_>, leg: &Leg, frontier: &Frontier
     });
     let Some(why) = stuck.map(ToString::to_string) else { return };
     let Some(operation) = &draft.operation else { return };
-    if let Ok(Some(back)) = record::way_back(view.cluster.releases.table(), &frontier.all(), operation) {
+    if let Ok(Some(back)) = record::one_hop_back(view.cluster.releases.table(), &frontier.all(), operation) {
         draft.warn("RollingBack", format!("to {back}: {why}"));
         draft.remember(|operation| operation.turn_back = Some(true));
     }
