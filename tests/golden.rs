@@ -65,7 +65,7 @@ fn stored(object: &Value) -> Value {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     store.create(namespace, "golden").unwrap();
     let options = WriteOptions { manager: "golden".to_owned(), mode: Mode::DryRun, field_validation: FieldValidation::Strict };
-    let mut object = store.create_with(object.clone(), &options).unwrap_or_else(|error| panic!("{error:?} {object}")).object;
+    let mut object = store.create_with(object.clone(), &options).unwrap_or_else(|error| panic!("{error:?} {object}")).into_object();
     object["metadata"]["managedFields"] = Value::Null;
     // Kubernetes fills this in where it lets users choose it, and drops it where it does not.
     if let Some(rolling) = object.pointer_mut("/spec/updateStrategy/rollingUpdate").and_then(Value::as_object_mut)

@@ -1,6 +1,7 @@
 //! An object in, the hash of its meaning and the object with that hash as annotation out; never a hash of how it is written.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -22,7 +23,7 @@ fn meaning(mut json: Value) -> Value {
         annotations.remove(APPLIED_ANNOTATION);
         annotations.remove(APPLIED_TEMPLATE_ANNOTATION);
     }
-    defaults::of_object(&json)
+    defaults::of_object(json)
 }
 
 /// The object with its hash as annotation.
@@ -68,43 +69,59 @@ fn annotate(metadata: &mut ObjectMeta, name: &str, value: String) {
 
 /// FNV-1a, 64 bits, in hexadecimal, over the JSON with sorted keys.
 pub(super) fn digest(value: &Value) -> String {
-    let mut text = Vec::new();
-    write_sorted(value, &mut text);
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in text {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    write_sorted(value, &mut hash);
+    format!("{:016x}", hash.0)
+}
+
+/// A hash that is written to.
+struct Fnv(u64);
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     }
-    format!("{hash:016x}")
+}
+
+impl Write for Fnv {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Does not rely on the order in which `serde_json` keeps keys: a feature of some other crate can change that.
-fn write_sorted(value: &Value, text: &mut Vec<u8>) {
+fn write_sorted(value: &Value, text: &mut Fnv) {
     match value {
         Value::Object(fields) => {
             let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
             sorted.sort_unstable_by_key(|(key, _)| *key);
-            text.push(b'{');
+            text.add(b"{");
             for (key, field) in sorted {
                 write_scalar(key, text);
-                text.push(b':');
+                text.add(b":");
                 write_sorted(field, text);
-                text.push(b',');
+                text.add(b",");
             }
-            text.push(b'}');
+            text.add(b"}");
         }
         Value::Array(items) => {
-            text.push(b'[');
+            text.add(b"[");
             for item in items {
                 write_sorted(item, text);
-                text.push(b',');
+                text.add(b",");
             }
-            text.push(b']');
+            text.add(b"]");
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => write_scalar(value, text),
     }
 }
 
-fn write_scalar(scalar: &impl serde::Serialize, text: &mut Vec<u8>) {
-    // Writing text, numbers and truth values into memory cannot fail.
+fn write_scalar(scalar: &impl serde::Serialize, text: &mut Fnv) {
+    // Writing text, numbers and truth values into a hash cannot fail.
     let _ = serde_json::to_writer(text, scalar);
 }

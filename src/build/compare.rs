@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::defaults;
 use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION};
@@ -66,12 +66,43 @@ const FOREIGN_ANNOTATIONS: [&str; 1] = ["kubectl.kubernetes.io/restartedAt"];
 /// What `live` has beyond is no drift: defaults of the API server and fields of other managers. The annotations that hold
 /// hashes do not count either; whether something was taken out of `desired` since the last apply is what they are for.
 pub fn drift(desired: &Value, live: &Value) -> Option<Difference> {
-    drifts(desired, live).into_iter().next()
+    // A pod template is most of an object, and nearly always stands there as it is wanted: then only the rest has to be compared with care.
+    let templates = desired.pointer("/spec/template").zip(live.pointer("/spec/template"));
+    let stands = templates.is_some_and(|(wanted, found)| stands_in(wanted, found));
+    let differences = if stands { drifts(&without_template(desired), &without_template(live)) } else { drifts(desired, live) };
+    differences.into_iter().next()
+}
+
+/// Whether a pod template stands in another one letter by letter, which may have more. The deprecated twin of an account's name does not count as live.
+pub(super) fn stands_in(wanted: &Value, found: &Value) -> bool {
+    wanted.pointer("/spec/serviceAccount").is_none() && is_within(wanted, found)
+}
+
+fn is_within(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            wanted.iter().all(|(key, wanted)| found.get(key).is_some_and(|found| is_within(wanted, found)))
+        }
+        (Value::Array(wanted), Value::Array(found)) => {
+            wanted.len() == found.len() && wanted.iter().zip(found).all(|(wanted, found)| is_within(wanted, found))
+        }
+        _ => wanted == found,
+    }
+}
+
+fn without_template(object: &Value) -> Value {
+    let but = |value: &Value, left_out: &str| -> Map<String, Value> {
+        let fields = value.as_object().into_iter().flatten();
+        fields.filter(|(key, _)| *key != left_out).map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    let mut rest = but(object, "spec");
+    rest.insert("spec".to_owned(), but(&object["spec"], "template").into());
+    rest.into()
 }
 
 /// Every such field.
 pub fn drifts(desired: &Value, live: &Value) -> Vec<Difference> {
-    let mut wanted = defaults::pruned_object(desired);
+    let mut wanted = defaults::pruned_object(desired.clone());
     if let Some(fields) = wanted.as_object_mut() {
         fields.remove("status");
     }
@@ -94,7 +125,7 @@ pub fn drifts(desired: &Value, live: &Value) -> Vec<Difference> {
             }
         }
     }
-    differences("", &wanted, &defaults::of_object(&found), Strictness::Lenient)
+    differences("", &wanted, &defaults::of_object(found), Strictness::Lenient)
 }
 
 /// The first difference between two values that have been pruned.
@@ -201,5 +232,32 @@ fn is_zero(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.values().all(is_zero),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_template_that_stands_as_wanted_hides_nothing_of_the_rest_and_no_other_is_passed_over() {
+        let object = |replicas: u32, image: &str, more: &Value| {
+            let mut container = json!({"name": "fe", "image": image, "resources": {"limits": {"memory": "4096Mi"}}});
+            container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"kind": "StatefulSet", "spec": {"replicas": replicas, "template": {"spec": {"containers": [container]}}}})
+        };
+        let (wanted, filled_in) = (object(3, "fe:4.0.1", &json!({})), json!({"imagePullPolicy": "IfNotPresent", "stdin": false}));
+        let cases = [
+            (object(3, "fe:4.0.1", &filled_in), None),
+            (object(2, "fe:4.0.1", &filled_in), Some("spec.replicas")),
+            (object(3, "fe:3.5.1", &filled_in), Some("spec.template.spec.containers[fe].image")),
+            (object(3, "fe:4.0.1", &json!({"resources": {"limits": {"memory": "4Gi"}}})), None),
+        ];
+        for (live, path) in cases {
+            assert_eq!(drift(&wanted, &live).map(|difference| difference.path).as_deref(), path);
+            assert_eq!(drift(&wanted, &live), drifts(&wanted, &live).into_iter().next());
+        }
     }
 }

@@ -23,7 +23,7 @@ const ZERO_IS_ABSENT: [&str; 5] = ["initialDelaySeconds", "hostPort", "nodePort"
 const SERVER_FIELDS: [&str; 6] = ["creationTimestamp", "managedFields", "resourceVersion", "uid", "generation", "selfLink"];
 
 /// An object of any owned kind, pruned and with its defaults.
-pub(super) fn of_object(object: &Value) -> Value {
+pub(super) fn of_object(object: Value) -> Value {
     let mut object = pruned_object(object);
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
@@ -39,7 +39,7 @@ pub(super) fn of_object(object: &Value) -> Value {
 }
 
 /// A pod template, pruned and with its defaults.
-pub(super) fn of_template(template: &Value) -> Value {
+pub(super) fn of_template(template: Value) -> Value {
     let mut template = pruned_object(template);
     pod_template(&mut template);
     template
@@ -47,61 +47,62 @@ pub(super) fn of_template(template: &Value) -> Value {
 
 /// A claim template reduced to its spec, pruned and with its defaults.
 pub(super) fn of_claim(claim: &Value) -> Value {
-    let mut claim = pruned_object(claim);
+    let mut claim = pruned_object(claim.clone());
     with_spec(&mut claim, |spec| default(spec, "volumeMode", json!("Filesystem")));
-    claim.get("spec").cloned().unwrap_or_default()
+    claim.get_mut("spec").map(Value::take).unwrap_or_default()
 }
 
 /// The value without what is the same as absent, and with quantities in one spelling.
-pub(super) fn pruned_object(value: &Value) -> Value {
-    pruned(value, "", "").unwrap_or_else(|| Value::Object(Map::new()))
+pub(super) fn pruned_object(mut value: Value) -> Value {
+    if !prune(&mut value, "", "") {
+        value = Value::Object(Map::new());
+    }
+    value
 }
 
-fn pruned(value: &Value, key: &str, parent: &str) -> Option<Value> {
+/// Takes out of a value what is the same as absent; returns whether the value itself is not.
+fn prune(value: &mut Value, key: &str, parent: &str) -> bool {
     match value {
-        Value::Null => None,
-        Value::Bool(false) if FALSE_IS_ABSENT.contains(&key) && parent != "csi" => None,
-        Value::Number(number) if number.as_i64() == Some(0) && ZERO_IS_ABSENT.contains(&key) => None,
+        Value::Null => false,
+        Value::Bool(truth) => *truth || !FALSE_IS_ABSENT.contains(&key) || parent == "csi",
+        Value::Number(number) => number.as_i64() != Some(0) || !ZERO_IS_ABSENT.contains(&key),
         // An empty class means "no dynamic provisioning" and is a pointer.
-        Value::String(text) if text.is_empty() && key != "storageClassName" => None,
-        Value::String(text) if is_amount(key, parent) => Some(amount(text)),
-        Value::Array(items) if items.is_empty() => None,
-        Value::Array(items) => Some(items.iter().map(|item| item_of(item, key, parent)).collect()),
-        Value::Object(fields) if TEXT_MAPS.contains(&key) => (!fields.is_empty()).then(|| value.clone()),
+        Value::String(text) if text.is_empty() => key == "storageClassName",
+        Value::String(text) if is_amount(key, parent) => {
+            *value = amount(text);
+            true
+        }
+        Value::String(_) => true,
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| prune_item(item, key, parent));
+            !items.is_empty()
+        }
+        Value::Object(fields) if TEXT_MAPS.contains(&key) => !fields.is_empty(),
         Value::Object(fields) if AMOUNT_MAPS.contains(&key) => {
-            let amounts: Map<_, _> = fields
-                .iter()
-                .filter(|(_, amount)| !amount.is_null())
-                .map(|(name, value)| (name.clone(), number_as_amount(value)))
-                .collect();
-            (!amounts.is_empty()).then_some(Value::Object(amounts))
+            fields.retain(|_, amount| !amount.is_null());
+            fields.iter_mut().for_each(|(_, value)| *value = number_as_amount(value));
+            !fields.is_empty()
         }
         Value::Object(fields) => {
-            let kept: Map<_, _> = fields
-                .iter()
-                .filter(|(name, _)| !(key == "metadata" && SERVER_FIELDS.contains(&name.as_str())))
-                .filter_map(|(name, field)| Some((name.clone(), pruned(field, name, key)?)))
-                .collect();
-            (!kept.is_empty() || !EMPTY_IS_ABSENT.contains(&key)).then_some(Value::Object(kept))
+            fields.retain(|name, field| !(key == "metadata" && SERVER_FIELDS.contains(&name.as_str())) && prune(field, name, key));
+            !fields.is_empty() || !EMPTY_IS_ABSENT.contains(&key)
         }
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
     }
 }
 
 /// Items of a list are never left out: their number counts.
-fn item_of(item: &Value, key: &str, parent: &str) -> Value {
-    match item {
-        Value::Object(_) => {
-            let mut item = pruned(item, key, parent).unwrap_or_else(|| Value::Object(Map::new()));
-            if let (Some(fields), "volumeClaimTemplates") = (item.as_object_mut(), key) {
-                // Written by some and not by others, and always the same.
-                for known in ["apiVersion", "kind", "status"] {
-                    fields.remove(known);
-                }
-            }
-            item
+fn prune_item(item: &mut Value, key: &str, parent: &str) {
+    if !item.is_object() {
+        return;
+    }
+    if !prune(item, key, parent) {
+        *item = Value::Object(Map::new());
+    }
+    if let (Some(fields), "volumeClaimTemplates") = (item.as_object_mut(), key) {
+        // Written by some and not by others, and always the same.
+        for known in ["apiVersion", "kind", "status"] {
+            fields.remove(known);
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => item.clone(),
     }
 }
 

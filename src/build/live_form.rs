@@ -55,7 +55,11 @@ fn stamped_deployment(deployment: Deployment) -> Deployment {
 /// The template with the live names of ConfigMap and Secret volumes, if with them it is the live one. Older releases of the former operator,
 /// and newer ones with `--volume-name-with-hash=false`, name such a volume after its source alone: nothing that a process in a pod could see.
 fn as_named(desired: &PodTemplateSpec, live: &LiveObject) -> Option<PodTemplateSpec> {
-    let found: PodTemplateSpec = serde_json::from_value(live.body.pointer("/spec/template").cloned()?).ok()?;
+    let found = live.body.pointer("/spec/template")?;
+    if named_alike(desired, found) {
+        return None;
+    }
+    let found: PodTemplateSpec = serde_json::from_value(found.clone()).ok()?;
     let names = renames(desired, &found);
     if names.is_empty() {
         return None;
@@ -71,6 +75,15 @@ fn as_named(desired: &PodTemplateSpec, live: &LiveObject) -> Option<PodTemplateS
     let containers = pod.containers.iter_mut().chain(pod.init_containers.iter_mut().flatten());
     containers.flat_map(|container| container.volume_mounts.iter_mut().flatten()).for_each(|mount| rename(&mut mount.name));
     template_differences(&template, live).is_empty().then_some(template)
+}
+
+/// Whether every live volume from a ConfigMap or Secret has a name that is wanted, as nearly always; then there is nothing to rename.
+fn named_alike(desired: &PodTemplateSpec, found: &Value) -> bool {
+    let wanted = sources(desired);
+    let names: BTreeSet<&str> = wanted.values().map(String::as_str).collect();
+    let volumes = found.pointer("/spec/volumes").and_then(Value::as_array).into_iter().flatten();
+    let of_source = volumes.filter(|volume| volume.get("configMap").is_some() || volume.get("secret").is_some());
+    of_source.map(|volume| volume.get("name").and_then(Value::as_str)).all(|name| name.is_some_and(|name| names.contains(name)))
 }
 
 /// Live names by wanted ones, of volumes with the same source mounted at the same place under another name.

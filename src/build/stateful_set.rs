@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use super::annotate::{digest, stamped_stateful_set};
-use super::compare::{Difference, Strictness, difference, differences};
+use super::compare::{Difference, Strictness, difference, differences, stands_in};
 use super::{defaults, metadata, pod, volumes};
 use crate::model::cluster::{Cluster, Workload, given};
 use crate::model::warehouse::OBJECT_FINALIZER;
@@ -109,13 +109,17 @@ pub fn template_differs(desired: &StatefulSet, live: &LiveObject) -> Option<Diff
 /// Every such difference between a pod template and that of a live StatefulSet or Deployment.
 pub fn template_differences(desired: &PodTemplateSpec, live: &LiveObject) -> Vec<Difference> {
     let written = serde_json::to_value(desired).unwrap_or_default();
-    let wanted = defaults::of_template(&written);
-    let found = defaults::of_template(live.body.pointer("/spec/template").unwrap_or(&Value::Null));
-    if wanted == found {
+    let wanted = defaults::of_template(written.clone());
+    let template = live.body.pointer("/spec/template").unwrap_or(&Value::Null);
+    let is_ours = live.applied_template_hash() == Some(digest(&wanted).as_str());
+    if is_ours && stands_in(&written, template) {
         return Vec::new();
     }
-    if live.applied_template_hash() == Some(digest(&wanted).as_str()) {
-        differences("spec.template", &defaults::pruned_object(&written), &found, Strictness::Wanted)
+    let found = defaults::of_template(template.clone());
+    if wanted == found {
+        Vec::new()
+    } else if is_ours {
+        differences("spec.template", &defaults::pruned_object(written), &found, Strictness::Wanted)
     } else {
         differences("spec.template", &wanted, &found, Strictness::Exact)
     }
@@ -129,7 +133,7 @@ pub fn immutable_difference(desired: &StatefulSet, live: &LiveObject) -> Option<
     let selector = wanted(serde_json::to_value(spec.map(|spec| &spec.selector)));
     let claims = wanted(serde_json::to_value(spec.and_then(|spec| spec.volume_claim_templates.as_ref())));
     let found = |field: &str| live.body.get("spec").and_then(|spec| spec.get(field)).unwrap_or(&Value::Null);
-    let (selector, found_selector) = (defaults::pruned_object(&selector), defaults::pruned_object(found("selector")));
+    let (selector, found_selector) = (defaults::pruned_object(selector), defaults::pruned_object(found("selector").clone()));
     difference("spec.selector", &selector, &found_selector, Strictness::Exact)
         .or_else(|| claim_difference(&claims_of(&claims), &claims_of(found("volumeClaimTemplates"))))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::kube::{DeleteOptions, EventKind, Store};
@@ -121,7 +122,7 @@ impl Direct {
     fn resource(&self, namespace: &str, name: &str) -> anyhow::Result<StarRocksCluster> {
         let world = self.world();
         let resource = world.store.get("StarRocksCluster", namespace, name).context("the StarRocksCluster is gone")?;
-        serde_json::from_value(resource.clone()).context("the StarRocksCluster cannot be read")
+        StarRocksCluster::deserialize(resource).context("the StarRocksCluster cannot be read")
     }
 
     fn prove(&self, resource: &StarRocksCluster) -> anyhow::Result<Cluster> {
@@ -263,7 +264,7 @@ fn list(caches: &Caches, store: &Store) -> anyhow::Result<()> {
 fn entry(watched: Watched, object: &Value) -> anyhow::Result<Option<Entry>> {
     Ok(match watched {
         Watched::Object(_) => Entry::from_object(object),
-        Watched::Pod => Entry::from_pod(&serde_json::from_value::<Pod>(object.clone())?),
-        Watched::Claim => Entry::from_claim(&serde_json::from_value::<PersistentVolumeClaim>(object.clone())?),
+        Watched::Pod => Entry::from_pod(&Pod::deserialize(object)?),
+        Watched::Claim => Entry::from_claim(&PersistentVolumeClaim::deserialize(object)?),
     })
 }

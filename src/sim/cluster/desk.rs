@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::fields::{Key, has_finalizer, items, set};
+use super::fields::{Key, has_finalizer, items, name, namespace, set, uid};
 use super::recorder::Recorder;
 use crate::model::Timestamp;
-use crate::sim::kube::{ApiError, DeleteOptions, Propagation, Store};
+use crate::sim::kube::{ApiError, DeleteOptions, Propagation, Store, WriteOptions};
 
 /// Why the API refused a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +98,11 @@ impl<'a> Desk<'a> {
 
     /// Updates and forgets; a refusal means that a newer event will bring the loop back.
     pub(super) fn update(&mut self, object: Value) -> bool {
-        self.try_update(object).is_ok()
+        self.store.update_with(object, &WriteOptions::by(self.manager)).is_ok()
     }
 
     pub(super) fn update_status(&mut self, object: Value) -> bool {
-        self.store.update_status(object, self.manager).is_ok()
+        self.store.update_status_with(object, &WriteOptions::by(self.manager)).is_ok()
     }
 
     /// Replaces the status of an object if it differs; returns whether it was written.
@@ -111,7 +111,10 @@ impl<'a> Desk<'a> {
         if known.get("status") == Some(&status) {
             return false;
         }
-        let mut fresh = known.clone();
+        // Of the rest nothing is taken over by such a write, so that it need not be copied.
+        let mut fresh = json!({"apiVersion": known["apiVersion"], "kind": known["kind"], "metadata": {
+            "namespace": namespace(known), "name": name(known), "uid": uid(known), "resourceVersion": known["metadata"]["resourceVersion"],
+        }});
         set(&mut fresh, &["status"], status);
         self.update_status(fresh)
     }

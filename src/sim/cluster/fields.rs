@@ -22,29 +22,37 @@ impl Key {
     }
 }
 
+/// What stands at a JSON pointer without escapes: `Value::pointer` copies every step to undo them.
+fn at<'a>(object: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(object, |value, step| match value {
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        value => value.get(step),
+    })
+}
+
 /// Text at a JSON pointer; empty when absent.
 pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(object, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whole number at a JSON pointer.
 pub(super) fn number(object: &Value, pointer: &str) -> Option<i64> {
-    object.pointer(pointer).and_then(Value::as_i64)
+    at(object, pointer).and_then(Value::as_i64)
 }
 
 /// Truth at a JSON pointer; absent is false.
 pub(super) fn flag(object: &Value, pointer: &str) -> bool {
-    object.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    at(object, pointer).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// List at a JSON pointer; absent is empty.
 pub(super) fn items<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(object, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Map at a JSON pointer, if it is one.
 pub(super) fn map<'a>(object: &'a Value, pointer: &str) -> Option<&'a Map<String, Value>> {
-    object.pointer(pointer).and_then(Value::as_object)
+    at(object, pointer).and_then(Value::as_object)
 }
 
 /// Moment at a JSON pointer.
@@ -74,7 +82,7 @@ pub(super) fn annotation<'a>(object: &'a Value, annotation: &str) -> Option<&'a 
 
 /// Whether deletion has been asked for.
 pub(super) fn terminating(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some_and(|value| !value.is_null())
+    at(object, "/metadata/deletionTimestamp").is_some_and(|value| !value.is_null())
 }
 
 pub(super) fn has_finalizer(object: &Value, finalizer: &str) -> bool {

@@ -1,5 +1,7 @@
 //! Turns what a client sent into what the server understands: unknown fields and nulls go, quantities become canonical, wrong types are reported.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::quantity;
@@ -26,15 +28,30 @@ pub(super) enum Reader {
 /// Decodes an object in place.
 pub(super) fn decode(value: &mut Value, schema: &Schema, reader: Reader) -> Findings {
     let mut findings = Findings::default();
-    walk(value, schema, reader, "", "", &mut findings);
+    walk(value, schema, reader, Path::Root, "", &mut findings);
     findings
 }
 
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
+/// Where a walk stands. It becomes text only where something was found: nearly every object is as it should be.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Root,
+    Field(&'a Path<'a>, &'a str),
+    Item(&'a Path<'a>, usize),
 }
 
-fn walk(value: &mut Value, schema: &Schema, reader: Reader, path: &str, owner: &str, findings: &mut Findings) {
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => formatter.write_str(name),
+            Self::Field(path, name) => write!(formatter, "{path}.{name}"),
+            Self::Item(path, index) => write!(formatter, "{path}[{index}]"),
+        }
+    }
+}
+
+fn walk(value: &mut Value, schema: &Schema, reader: Reader, path: Path<'_>, owner: &str, findings: &mut Findings) {
     // Objects inside custom resources that are built-in types (ObjectMeta) are read by the typed decoder.
     let reader = if schema.type_name.is_some() { Reader::BuiltIn } else { reader };
     if reader == Reader::BuiltIn && !read_scalar(value, schema, path, owner, findings) {
@@ -47,7 +64,7 @@ fn walk(value: &mut Value, schema: &Schema, reader: Reader, path: &str, owner: &
         Value::Array(list) => {
             if let Some(items) = &schema.items {
                 for (index, item) in list.iter_mut().enumerate() {
-                    walk(item, items, reader, &format!("{path}[{index}]"), owner, findings);
+                    walk(item, items, reader, Path::Item(&path, index), owner, findings);
                 }
             }
         }
@@ -55,30 +72,25 @@ fn walk(value: &mut Value, schema: &Schema, reader: Reader, path: &str, owner: &
     }
 }
 
-fn walk_object(map: &mut Map<String, Value>, schema: &Schema, reader: Reader, path: &str, findings: &mut Findings) {
+fn walk_object(map: &mut Map<String, Value>, schema: &Schema, reader: Reader, path: Path<'_>, findings: &mut Findings) {
     let owner = schema.type_name.as_deref().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
     let kept = schema.preserve_unknown || schema.shape == Shape::Any;
-    let names: Vec<String> = map.keys().cloned().collect();
-    for name in names {
+    map.retain(|name, child| {
+        let here = Path::Field(&path, name);
         let embedded = schema.embedded && matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
-        let Some(child_schema) = schema.field(&name) else {
+        let Some(child_schema) = schema.field(name) else {
             if !kept && !embedded {
-                map.remove(&name);
-                findings.unknown.push(join(path, &name));
+                findings.unknown.push(here.to_string());
             }
-            continue;
+            return kept || embedded;
         };
-        let Some(child) = map.get_mut(&name) else { continue };
-        let declared = schema.properties.contains_key(&name);
+        let declared = schema.properties.contains_key(name);
         if is_absent(child, child_schema, reader, declared) {
-            map.remove(&name);
-            continue;
+            return false;
         }
-        walk(child, child_schema, reader, &join(path, &name), owner, findings);
-        if reader == Reader::BuiltIn && declared && is_omitted(child, child_schema) && !schema.required.contains(&name) {
-            map.remove(&name);
-        }
-    }
+        walk(child, child_schema, reader, here, owner, findings);
+        !(reader == Reader::BuiltIn && declared && is_omitted(child, child_schema) && !schema.required.contains(name))
+    });
 }
 
 /// Null means absence, except where null is a value; in free maps only the typed decoder drops it.
@@ -102,7 +114,7 @@ fn is_omitted(value: &Value, schema: &Schema) -> bool {
 }
 
 /// Whether the typed decoder can read the value's own type; rewrites quantities.
-fn read_scalar(value: &mut Value, schema: &Schema, path: &str, owner: &str, findings: &mut Findings) -> bool {
+fn read_scalar(value: &mut Value, schema: &Schema, path: Path<'_>, owner: &str, findings: &mut Findings) -> bool {
     let readable = match schema.shape {
         Shape::Any => true,
         Shape::Object => value.is_object(),

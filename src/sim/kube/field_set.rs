@@ -67,6 +67,13 @@ impl FieldSet {
         }
     }
 
+    /// Whether a path of this set is in one that is written as `FieldsV1`, too.
+    pub fn meets(&self, written: &Value) -> bool {
+        let Some(map) = written.as_object() else { return self.member };
+        let member = map.is_empty() || map.contains_key(".");
+        self.member && member || self.children.iter().any(|(step, child)| map.get(step).is_some_and(|below| child.meets(below)))
+    }
+
     /// Removes everything at and below a path.
     pub fn cut(&mut self, path: &[&str]) {
         match path {
@@ -152,6 +159,8 @@ mod tests {
         let fields = json!({ "f:metadata": { "f:labels": { ".": {}, "f:app": {} } }, "f:spec": { "f:list": { "k:{\"name\":\"a\"}": { ".": {}, "f:x": {} } } } });
         let set = FieldSet::from_json(&fields);
         assert_eq!(set.to_json(), fields);
+        assert!(set.meets(&json!({ "f:metadata": { "f:labels": { "f:app": {} } } })));
+        assert!(!set.meets(&json!({ "f:metadata": { "f:labels": { "f:other": {} } }, "f:spec": { "f:list": { ".": {} } } })));
         assert_eq!(set.paths(), [".metadata.labels", ".metadata.labels.app", ".spec.list[name=\"a\"]", ".spec.list[name=\"a\"].x"]);
     }
 }

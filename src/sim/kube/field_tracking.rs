@@ -89,13 +89,33 @@ struct Entry {
     subresource: Option<String>,
     time: String,
     fields: FieldSet,
+    /// The whole entry as it is written down, where its fields were not read because nothing of it changes.
+    kept: Option<Value>,
 }
 
 fn decode(managed: &Value) -> Vec<Entry> {
     managed.as_array().into_iter().flatten().filter_map(decode_entry).collect()
 }
 
+/// As `decode`, for books that this server wrote: of entries that `concerns` does not pick only the head is read.
+fn decode_some(managed: &Value, concerns: impl Fn(&Entry, &Value) -> bool) -> Vec<Entry> {
+    let read = |entry: &Value| {
+        let (head, fields) = (decode_head(entry)?, entry.get("fieldsV1")?);
+        Some(if concerns(&head, fields) {
+            Entry { fields: FieldSet::from_json(fields), ..head }
+        } else {
+            Entry { kept: Some(entry.clone()), ..head }
+        })
+    };
+    managed.as_array().into_iter().flatten().filter_map(read).collect()
+}
+
 fn decode_entry(entry: &Value) -> Option<Entry> {
+    Some(Entry { fields: FieldSet::from_json(entry.get("fieldsV1")?), ..decode_head(entry)? })
+}
+
+/// Everything of an entry but its fields.
+fn decode_head(entry: &Value) -> Option<Entry> {
     let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default().to_string();
     let operation = match entry.get("operation")?.as_str()? {
         "Apply" => Operation::Apply,
@@ -103,12 +123,12 @@ fn decode_entry(entry: &Value) -> Option<Entry> {
         _ => return None,
     };
     let subresource = Some(text("subresource")).filter(|name| !name.is_empty());
-    let fields = FieldSet::from_json(entry.get("fieldsV1")?);
-    Some(Entry { manager: text("manager"), operation, api_version: text("apiVersion"), subresource, time: text("time"), fields })
+    let (manager, api_version, time) = (text("manager"), text("apiVersion"), text("time"));
+    Some(Entry { manager, operation, api_version, subresource, time, fields: FieldSet::default(), kept: None })
 }
 
 fn encode(mut entries: Vec<Entry>) -> Value {
-    entries.retain(|entry| !entry.fields.is_empty());
+    entries.retain(|entry| entry.kept.is_some() || !entry.fields.is_empty());
     entries.sort_by(|a, b| {
         (a.operation, &a.time, &a.manager, &a.api_version, &a.subresource).cmp(&(
             b.operation,
@@ -118,10 +138,13 @@ fn encode(mut entries: Vec<Entry>) -> Value {
             &b.subresource,
         ))
     });
-    entries.iter().map(encode_entry).collect()
+    entries.into_iter().map(encode_entry).collect()
 }
 
-fn encode_entry(entry: &Entry) -> Value {
+fn encode_entry(mut entry: Entry) -> Value {
+    if let Some(kept) = entry.kept.take() {
+        return kept;
+    }
     let operation = match entry.operation {
         Operation::Apply => "Apply",
         Operation::Update => "Update",
@@ -151,6 +174,7 @@ fn claim(entries: &mut Vec<Entry>, writer: &Writer, fields: FieldSet) {
             subresource: writer.subresource.clone(),
             time: writer.time.clone(),
             fields,
+            kept: None,
         }),
     }
 }
@@ -168,14 +192,21 @@ pub(super) fn after_create(object: &Value, target: &Target, writer: &Writer) -> 
 /// A client may send books of its own, which then count instead of the recorded ones; with `managedFields: [{}]` it clears them.
 pub(super) fn after_edit(live: &Value, sent: Option<&Value>, object: &Value, target: &Target, writer: &Writer) -> Value {
     let reset = sent.is_some_and(|sent| *sent == json!([{}]));
-    let recorded = sent.filter(|sent| !decode(sent).is_empty()).unwrap_or(&live["metadata"]["managedFields"]);
-    let mut entries = if reset { Vec::new() } else { decode(recorded) };
+    let known = &live["metadata"]["managedFields"];
+    let brought = sent.filter(|sent| *sent != known && !decode(sent).is_empty());
+    let recorded = brought.unwrap_or(known);
     let difference = compare(live, object, target.schema());
     let changed = writer.ownable(difference.changed, target);
     let removed = writer.ownable(difference.removed, target);
     if changed.is_empty() && removed.is_empty() && !reset {
         return recorded.clone();
     }
+    let concerns = |entry: &Entry, fields: &Value| writer.owns(entry) || changed.meets(fields) || removed.meets(fields);
+    let mut entries = match brought {
+        _ if reset => Vec::new(),
+        Some(brought) => decode(brought),
+        None => decode_some(known, concerns),
+    };
     let mut own = FieldSet::default();
     for entry in &mut entries {
         if writer.owns(entry) {

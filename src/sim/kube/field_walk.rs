@@ -110,9 +110,11 @@ fn compare_into(old: Option<&Value>, new: Option<&Value>, schema: &Schema, chang
         (Some(Value::Object(old)), Some(Value::Object(new))) if !schema.atomic => {
             let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for name in names {
-                let step = format!("f:{name}");
                 let (old, new) = (old.get(name), new.get(name));
-                compare_into(old, new, field_of(schema, name), changed.child(step.clone()), removed.child(step));
+                if old != new {
+                    let step = format!("f:{name}");
+                    compare_into(old, new, field_of(schema, name), changed.child(step.clone()), removed.child(step));
+                }
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if merges(schema) => {
@@ -121,7 +123,9 @@ fn compare_into(old: Option<&Value>, new: Option<&Value>, schema: &Schema, chang
             let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
             for step in names {
                 let (old, new) = (before.get(step).copied(), after.get(step).copied());
-                compare_into(old, new, items_of(schema), changed.child(step.clone()), removed.child(step.clone()));
+                if old != new {
+                    compare_into(old, new, items_of(schema), changed.child(step.clone()), removed.child(step.clone()));
+                }
             }
         }
         (Some(_), Some(new)) => {

@@ -1,5 +1,9 @@
 //! How a write is meant: who writes, whether it is only tried, what deletion waits for.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 /// What a server does with fields that no schema declares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldValidation {
@@ -81,9 +85,16 @@ pub enum PatchKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Written {
     /// The object as stored (or as it would be).
-    pub object: serde_json::Value,
+    pub object: Arc<Value>,
     /// Whether the object did not exist before.
     pub created: bool,
     /// Warnings for the client.
     pub warnings: Vec<String>,
+}
+
+impl Written {
+    /// The object for somebody who will change it.
+    pub fn into_object(self) -> Value {
+        Arc::unwrap_or_clone(self.object)
+    }
 }

@@ -16,7 +16,7 @@ use super::{decode, json_patch};
 impl Store {
     /// Server-side apply: what `manager` wants of an object. 409 names every field of other managers that would change, unless `force`.
     pub fn apply(&mut self, object: Value, manager: &str, force: bool, subresource: Option<&str>) -> Result<Value, ApiError> {
-        self.apply_with(object, force, subresource, &WriteOptions::by(manager)).map(|written| written.object)
+        self.apply_with(object, force, subresource, &WriteOptions::by(manager)).map(Written::into_object)
     }
 
     /// As `apply`, with all circumstances.
@@ -68,7 +68,7 @@ impl Store {
         manager: &str,
         subresource: Option<&str>,
     ) -> Result<Value, ApiError> {
-        self.patch_with(key, kind, &patch, subresource, &WriteOptions::by(manager)).map(|written| written.object)
+        self.patch_with(key, kind, &patch, subresource, &WriteOptions::by(manager)).map(Written::into_object)
     }
 
     /// As `patch`, with all circumstances. The subresource `scale` patches the Scale.

@@ -15,7 +15,7 @@ pub(super) fn spec(path: &str, spec: &Value, faults: &mut Vec<FieldFault>) {
 
 /// Rules of a template's spec; `claims` are volumes that a StatefulSet adds.
 pub(super) fn template_spec(path: &str, spec: &Value, claims: &BTreeSet<String>, faults: &mut Vec<FieldFault>) {
-    let list = |field: &str| spec[field].as_array().cloned().unwrap_or_default();
+    let list = |field: &str| spec[field].as_array().map_or(&[][..], Vec::as_slice);
     let mut volumes = claims.clone();
     let mut seen = BTreeSet::new();
     for (index, volume) in list("volumes").iter().enumerate() {
@@ -61,7 +61,7 @@ fn named(path: &str, item: &Value, seen: &mut BTreeSet<String>, faults: &mut Vec
 }
 
 fn check_container(path: &str, container: &Value, volumes: &BTreeSet<String>, faults: &mut Vec<FieldFault>) {
-    let list = |field: &str| container[field].as_array().cloned().unwrap_or_default();
+    let list = |field: &str| container[field].as_array().map_or(&[][..], Vec::as_slice);
     let image = container["image"].as_str().unwrap_or_default();
     if image.is_empty() {
         faults.push(FieldFault::required(format!("{path}.image"), ""));
@@ -92,7 +92,7 @@ fn check_container(path: &str, container: &Value, volumes: &BTreeSet<String>, fa
             faults.push(FieldFault::invalid(format!("{path}.env[{index}].valueFrom"), &json!(""), detail));
         }
     }
-    check_mounts(path, &list("volumeMounts"), volumes, faults);
+    check_mounts(path, list("volumeMounts"), volumes, faults);
     check_resources(path, &container["resources"], faults);
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         check_probe(&format!("{path}.{probe}"), &container[probe], probe != "readinessProbe", faults);
@@ -158,6 +158,9 @@ fn check_probe(path: &str, probe: &Value, needs_one_success: bool, faults: &mut 
 
 /// What may change in a pod that exists.
 pub(super) fn update(object: &Value, live: &Value, faults: &mut Vec<FieldFault>) {
+    if object["spec"] == live["spec"] {
+        return;
+    }
     let rest = |value: &Value| -> Value {
         let mut spec = value["spec"].clone();
         for list in ["containers", "initContainers"] {

@@ -1,5 +1,7 @@
 //! The scale subresource: reads and writes replicas through the paths that a kind declares.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::error::ApiError;
@@ -98,6 +100,6 @@ impl Store {
             stored["spec"]["replicas"] = json!(replicas);
             stored
         })?;
-        Ok(Written { object, ..written })
+        Ok(Written { object: Arc::new(object), ..written })
     }
 }

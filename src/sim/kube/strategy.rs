@@ -127,23 +127,21 @@ fn adopt_metadata(merged: &mut Value, object: &Value) {
 
 /// Whether anything but metadata and status differs; without a status subresource the status counts as wanted state.
 pub(super) fn wanted_state_changed(target: &Target, live: &Value, object: &Value) -> bool {
-    let status_counts = !target.version.status;
-    let wanted = |value: &Value| -> Value {
-        let mut copy = value.clone();
-        if let Some(map) = copy.as_object_mut() {
-            map.remove("metadata");
-            map.remove("apiVersion");
-            if !status_counts {
-                map.remove("status");
-            }
+    let counts = |field: &str| field != "metadata" && field != "apiVersion" && (field != "status" || !target.version.status);
+    differs(live, object, |field, before, after| {
+        // Binding is no wish of anybody's: it comes through a subresource of its own.
+        let node = |spec: Option<&Value>| spec.and_then(|spec| spec.get("nodeName")?.as_str().map(str::is_empty));
+        let bound = target.key.kind == "Pod" && field == "spec" && node(before) != Some(false) && node(after).is_some();
+        match (before, after) {
+            (Some(before), Some(after)) if bound => differs(before, after, |field, before, after| field != "nodeName" && before != after),
+            _ => counts(field) && before != after,
         }
-        copy
-    };
-    let (mut before, after) = (wanted(live), wanted(object));
-    // Binding is no wish of anybody's: it comes through a subresource of its own.
-    let unbound = before["spec"]["nodeName"].as_str().unwrap_or_default().is_empty();
-    if target.key.kind == "Pod" && unbound && after["spec"]["nodeName"].is_string() {
-        before["spec"]["nodeName"] = after["spec"]["nodeName"].clone();
-    }
-    before != after
+    })
+}
+
+/// Whether a field of two maps differs, in the eyes of `judge`; of anything else, whether the values do.
+fn differs(before: &Value, after: &Value, judge: impl Fn(&str, Option<&Value>, Option<&Value>) -> bool) -> bool {
+    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else { return before != after };
+    let gone = || old.iter().filter(|(field, _)| !new.contains_key(*field)).any(|(field, before)| judge(field, Some(before), None));
+    new.iter().any(|(field, after)| judge(field, old.get(field), Some(after))) || gone()
 }

@@ -39,17 +39,17 @@ impl Target {
 impl Store {
     /// Creates an object. 404 without its namespace, 409 if the name is taken, 422 for an invalid object.
     pub fn create(&mut self, object: Value, manager: &str) -> Result<Value, ApiError> {
-        self.create_with(object, &WriteOptions::by(manager)).map(|written| written.object)
+        self.create_with(object, &WriteOptions::by(manager)).map(Written::into_object)
     }
 
     /// Replaces an object except for its status. 409 on a stale `resourceVersion` if one is given; a change of nothing changes nothing.
     pub fn update(&mut self, object: Value, manager: &str) -> Result<Value, ApiError> {
-        self.update_with(object, &WriteOptions::by(manager)).map(|written| written.object)
+        self.update_with(object, &WriteOptions::by(manager)).map(Written::into_object)
     }
 
     /// Replaces the status of an object and nothing else.
     pub fn update_status(&mut self, object: Value, manager: &str) -> Result<Value, ApiError> {
-        self.update_status_with(object, &WriteOptions::by(manager)).map(|written| written.object)
+        self.update_status_with(object, &WriteOptions::by(manager)).map(Written::into_object)
     }
 
     /// As `create`, with all circumstances.
@@ -90,8 +90,8 @@ impl Store {
         }
         object["apiVersion"] = json!(resource.stored_api_version());
         let object = match options.mode {
-            Mode::DryRun => object,
-            Mode::Commit => self.commit(key, Some(object)).as_ref().clone(),
+            Mode::DryRun => Arc::new(object),
+            Mode::Commit => self.commit(key, Some(object)),
         };
         if options.mode == Mode::Commit {
             self.after_write(key);
@@ -147,17 +147,17 @@ impl Store {
         set_metadata(&mut object, "managedFields", managed);
         object["apiVersion"] = live["apiVersion"].clone();
         if object == *live {
-            return Ok(Written { object: live.as_ref().clone(), created: false, warnings });
+            return Ok(Written { object: live, created: false, warnings });
         }
         if options.mode == Mode::DryRun {
-            return Ok(Written { object, created: false, warnings });
+            return Ok(Written { object: Arc::new(object), created: false, warnings });
         }
         if is_released(&object) {
             let gone = self.commit(key, None);
             self.after_removal(key, &gone);
-            return Ok(Written { object, created: false, warnings });
+            return Ok(Written { object: Arc::new(object), created: false, warnings });
         }
-        let object = self.commit(key, Some(object)).as_ref().clone();
+        let object = self.commit(key, Some(object));
         self.after_write(key);
         Ok(Written { object, created: false, warnings })
     }

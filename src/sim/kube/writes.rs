@@ -38,8 +38,11 @@ pub(super) fn create(store: &mut Store, call: &Call) -> Result<Answer, ApiError>
 }
 
 fn answer(store: &Store, call: &Call, addressed: &Addressed, written: &Written) -> Answer {
-    let shown =
-        if written.object["kind"] == "Scale" { written.object.clone() } else { show(call, addressed, &written.object, store.now()) };
+    let shown = if written.object["kind"] == "Scale" {
+        written.object.as_ref().clone()
+    } else {
+        show(call, addressed, &written.object, store.now())
+    };
     let code = if written.created { 201 } else { 200 };
     Answer { code, warnings: written.warnings.clone(), ..Answer::ok(shown) }
 }

@@ -108,18 +108,17 @@ pub(super) fn parse_configuration(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// SQL `LIKE` without escapes: `%` any text, `_` any character; letters compare without case.
+/// SQL `LIKE` without escapes: `%` any text, `_` any character; ASCII letters compare without case.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
-    fn matches(pattern: &[char], text: &[char]) -> bool {
+    fn matches(pattern: &[u8], text: &[u8]) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),
-            Some(('%', rest)) => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
-            Some(('_', rest)) => !text.is_empty() && matches(rest, &text[1..]),
-            Some((wanted, rest)) => text.first() == Some(wanted) && matches(rest, &text[1..]),
+            Some((b'%', rest)) => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
+            Some((b'_', rest)) => !text.is_empty() && matches(rest, &text[1..]),
+            Some((wanted, rest)) => text.first().is_some_and(|found| found.eq_ignore_ascii_case(wanted)) && matches(rest, &text[1..]),
         }
     }
-    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
-    matches(&lower(pattern), &lower(text))
+    matches(pattern.as_bytes(), text.as_bytes())
 }
 
 #[cfg(test)]

@@ -15,9 +15,7 @@ use self::identity::{identity_matches, ordinal, put_identity};
 use self::revision::{Revisions, revision_of, template_of};
 use super::agenda::{Agenda, Loop};
 use super::desk::{Desk, Refusal};
-use super::fields::{
-    Key, condition_holds, finished, int_or_percent, name, namespace, number, phase, ready_since, set, terminating, text, uid,
-};
+use super::fields::{Key, condition_holds, finished, int_or_percent, name, namespace, number, phase, ready_since, terminating, text, uid};
 use super::ownership::claim;
 
 const COMPONENT: &str = "statefulset-controller";
@@ -40,7 +38,7 @@ pub(super) fn sync(desk: &mut Desk, agenda: &mut Agenda, key: &Key) {
     if went.is_err() {
         agenda.wake(Loop::StatefulSet, key.clone(), desk.now() + Duration::from_secs(1));
     }
-    write_status(desk, &stateful_set, status);
+    desk.put_status(key, Value::Object(status));
     revision::truncate(desk, &stateful_set, &revisions, &used);
 }
 
@@ -275,17 +273,6 @@ impl<'a> Pass<'a> {
         status.insert("collisionCount".into(), json!(self.revisions.collision_count));
         status
     }
-}
-
-/// Writes the status if it differs.
-fn write_status(desk: &mut Desk, stateful_set: &Value, status: Map<String, Value>) {
-    let Some(mut fresh) = desk.get(&Key::of(stateful_set)).cloned() else { return };
-    let status = Value::Object(status);
-    if fresh.get("status") == Some(&status) {
-        return;
-    }
-    set(&mut fresh, &["status"], status);
-    desk.update_status(fresh);
 }
 
 fn created(pod: &Value) -> bool {

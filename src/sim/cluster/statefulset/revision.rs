@@ -1,6 +1,7 @@
 //! ControllerRevisions of a StatefulSet: a template goes in, its revision comes out, found again, rolled back to or created; touches no pod.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -14,10 +15,10 @@ const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 
 /// The revisions between which a StatefulSet stands.
 pub(super) struct Revisions {
-    pub(super) current: Value,
-    pub(super) update: Value,
+    pub(super) current: Arc<Value>,
+    pub(super) update: Arc<Value>,
     pub(super) collision_count: i64,
-    pub(super) history: Vec<Value>,
+    pub(super) history: Vec<Arc<Value>>,
 }
 
 /// Lists, adopts and, when the template changed, creates or renumbers revisions.
@@ -30,14 +31,14 @@ pub(super) fn resolve(desk: &mut Desk, stateful_set: &Value) -> Result<Revisions
     let update = match equal {
         Some(position) if position + 1 == history.len() => history[position].clone(),
         Some(position) => {
-            let mut again = history.remove(position);
+            let mut again = Arc::unwrap_or_clone(history.remove(position));
             set(&mut again, &["revision"], json!(next));
-            let again = desk.try_update(again)?;
+            let again = Arc::new(desk.try_update(again)?);
             history.push(again.clone());
             again
         }
         None => {
-            let created = create(desk, stateful_set, &data, next, &mut collision_count)?;
+            let created = Arc::new(create(desk, stateful_set, &data, next, &mut collision_count)?);
             history.push(created.clone());
             created
         }
@@ -59,7 +60,7 @@ pub(super) fn template_of(revision: &Value) -> Value {
 /// Deletes the oldest revisions that neither the set nor a pod uses, beyond `revisionHistoryLimit`.
 pub(super) fn truncate(desk: &mut Desk, stateful_set: &Value, revisions: &Revisions, used: &BTreeSet<String>) {
     let limit = usize::try_from(number(stateful_set, "/spec/revisionHistoryLimit").unwrap_or(10)).unwrap_or(0);
-    let unused: Vec<&Value> = revisions
+    let unused: Vec<&Arc<Value>> = revisions
         .history
         .iter()
         .filter(|revision| {
@@ -72,22 +73,19 @@ pub(super) fn truncate(desk: &mut Desk, stateful_set: &Value, revisions: &Revisi
     }
 }
 
-fn list(desk: &mut Desk, stateful_set: &Value) -> Vec<Value> {
-    let selector = stateful_set.pointer("/spec/selector").cloned().unwrap_or(Value::Null);
-    let found: Vec<Value> = desk
-        .list("ControllerRevision", namespace(stateful_set))
-        .into_iter()
-        .filter(|revision| selects(&selector, map(revision, "/metadata/labels")))
-        .cloned()
-        .collect();
+fn list(desk: &mut Desk, stateful_set: &Value) -> Vec<Arc<Value>> {
+    let selector = stateful_set.pointer("/spec/selector").unwrap_or(&Value::Null);
+    let mut found = desk.list_shared("ControllerRevision", namespace(stateful_set));
+    found.retain(|revision| selects(selector, map(revision, "/metadata/labels")));
     let mut revisions = Vec::new();
-    for mut revision in found {
+    for revision in found {
         if controlled_by(&revision, uid(stateful_set)) {
             revisions.push(revision);
         } else if controller_of(&revision).is_none() && !terminating(stateful_set) {
-            adopt(&mut revision, stateful_set);
-            if let Ok(adopted) = desk.try_update(revision) {
-                revisions.push(adopted);
+            let mut orphan = Arc::unwrap_or_clone(revision);
+            adopt(&mut orphan, stateful_set);
+            if let Ok(adopted) = desk.try_update(orphan) {
+                revisions.push(Arc::new(adopted));
             }
         }
     }
@@ -100,7 +98,9 @@ fn list(desk: &mut Desk, stateful_set: &Value) -> Vec<Value> {
 fn data_of(stateful_set: &Value) -> Value {
     let mut template = stateful_set.pointer("/spec/template").cloned().unwrap_or_else(|| json!({}));
     set(&mut template, &["$patch"], json!("replace"));
-    json!({"spec": {"template": template}})
+    let mut data = json!({});
+    set(&mut data, &["spec", "template"], template);
+    data
 }
 
 fn create(desk: &mut Desk, stateful_set: &Value, data: &Value, number: i64, collision_count: &mut i64) -> Result<Value, Refusal> {
