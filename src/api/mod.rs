@@ -39,7 +39,8 @@ pub use cluster::{DisasterRecovery, StarRocksCluster, StarRocksClusterSpec};
 pub use components::{BeSpec, CnSpec, ComponentSpec, FeProxySpec, FeSpec, LoadSpec};
 pub use configuration::{ConfigurationChange, ConfigurationStatus, ConfigurationUpdate};
 pub use operation::{
-    Blocked, DeclinedOutcome, DeclinedUpgrade, DrainMark, ImageMark, LastUpgrade, Operation, OperationKind, OperationPhase, RoutineLoadMark,
+    Blocked, DeclinedOutcome, DeclinedUpgrade, DrainMark, ImageMark, LastUpgrade, LeaderTransferMark, Operation, OperationKind,
+    OperationPhase, RoutineLoadMark,
 };
 pub use release::{
     CatalogConfig, CatalogCves, CatalogImage, CatalogImages, CatalogIssue, CatalogKey, CatalogMatch, CatalogRelease, CatalogRename,

@@ -72,6 +72,10 @@ pub struct Operation {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub drains: Vec<DrainMark>,
 
+    /// The leader that was asked to hand its lead over before its restart (ALTER SYSTEM TRANSFER LEADER); absent when none was, and once its pod is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader_transfer: Option<LeaderTransferMark>,
+
     /// Name of the StarRocksUpgrade that explains this operation and in which it is approved, paused or cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
@@ -207,6 +211,32 @@ pub struct DrainMark {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub since: Option<String>,
+}
+
+/// A leader that was asked to hand its lead over before its restart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LeaderTransferMark {
+    /// Pod of the leader.
+    #[serde(deserialize_with = "null_is_default")]
+    pub pod: String,
+
+    /// UID of the pod.
+    #[serde(deserialize_with = "null_is_default")]
+    pub uid: String,
+
+    /// Pod of the follower that was to lead.
+    #[serde(deserialize_with = "null_is_default")]
+    pub to: String,
+
+    /// How often it was asked; after the second time in vain it is restarted as it is.
+    #[serde(deserialize_with = "null_is_default")]
+    pub attempts: i32,
+
+    /// When it was last asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub requested_at: Option<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

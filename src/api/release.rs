@@ -34,8 +34,8 @@ pub struct CatalogRelease {
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
 
-    /// Lets `state`, `upgradeFrom`, `downgradeTo` and `java` hold against the operator's own table: a release that it has as withdrawn may be gone to, and
-    /// ways within the two ranges may be gone although the table refuses them. For own builds without the fault in question. What another catalog
+    /// Lets `state`, `upgradeFrom`, `downgradeTo`, `java` and `leaderTransfer` hold against the operator's own table: a release that it has as withdrawn may
+    /// be gone to, and ways within the two ranges may be gone although the table refuses them. For own builds without the fault in question. What another catalog
     /// forbids stays forbidden, and lines are still walked one by one. Default false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrides: Option<bool>,
@@ -54,6 +54,12 @@ pub struct CatalogRelease {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minimum" = 8, "maximum" = 100))]
     pub java: Option<i32>,
+
+    /// Whether its frontends know `ALTER SYSTEM TRANSFER LEADER`; it holds for later patches of its line as well, up to the next that says otherwise. A leader
+    /// that runs such a release hands its lead over before it restarts, unless the data lies in object storage. Default: as the operator's own table
+    /// says; no for a line that it does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader_transfer: Option<bool>,
 
     /// Releases from which it may be reached by an upgrade in one hop, patches of its own line included: `>=3.4.10 <3.6.0`. Required for a line that the
     /// operator does not know. Default: as the operator's own table says.

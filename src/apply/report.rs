@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ObjectKey, ObjectKind, Request, Step};
+use crate::model::{ObjectKey, ObjectKind, Request, Statement, Step};
 use crate::starrocks::SqlError;
 
 /// How something was written.
@@ -116,7 +116,7 @@ impl StepFailure {
         )
     }
 
-    /// The reason in one word and the words of the API server, or of StarRocks where a user's value is at fault, if asking for the same again at
+    /// The reason in one word and the words of the API server, or of StarRocks where a user's value is at fault or a leader keeps its lead, if asking for the same again at
     /// once is in vain. Conflicts, overload and expired credentials pass by themselves.
     pub fn refusal(&self) -> Option<(String, String)> {
         match (&self.error, &self.step) {
@@ -127,7 +127,7 @@ impl StepFailure {
                 _ => None,
             },
             (StepError::StarRocks(error @ (SqlError::Server { .. } | SqlError::Denied { .. })), Step::Execute { statement, .. })
-                if statement.is_configuration() =>
+                if statement.is_configuration() || matches!(statement, Statement::TransferLeader { .. }) =>
             {
                 Some(("Refused".to_owned(), error.to_string()))
             }

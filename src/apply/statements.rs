@@ -19,6 +19,7 @@ pub(super) const fn kind(statement: &Statement) -> &'static str {
         Statement::ConfigureFrontends { .. } => "configure_frontends",
         Statement::ConfigureNode { .. } => "configure_node",
         Statement::CreateImage => "create_image",
+        Statement::TransferLeader { .. } => "transfer_leader",
         Statement::SetGlobal { .. } => "set_global",
         Statement::DropFollower { .. } => "drop_follower",
         Statement::DropObserver { .. } => "drop_observer",
@@ -75,6 +76,7 @@ fn is_done_already(statement: &Statement, error: &SqlError) -> bool {
         | Statement::ConfigureFrontends { .. }
         | Statement::ConfigureNode { .. }
         | Statement::CreateImage
+        | Statement::TransferLeader { .. }
         | Statement::SetGlobal { .. } => false,
     }
 }

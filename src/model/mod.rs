@@ -36,6 +36,6 @@ pub use refusal::{Refusal, Request};
 pub use sql::{FrontendSetting, Query, Statement};
 pub use timestamp::Timestamp;
 pub use waiting::WaitingOn;
-pub use waiting_parts::{ConfigurationWait, WarehouseWait};
+pub use waiting_parts::{ConfigurationWait, TransferWait, WarehouseWait};
 pub use warehouse::{Warehouse, WarehouseReport};
 pub use window::{Window, WindowFault};

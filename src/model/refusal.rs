@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::component::APPLIED_ANNOTATION;
 use super::configuration::digest;
-use super::{ObjectKey, Step, Timestamp};
+use super::{ObjectKey, Statement, Step, Timestamp};
 
 /// What was asked of the API server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,10 +26,13 @@ pub enum Request {
     LetGo(Option<ObjectKey>),
     /// A key of the configuration set in running nodes, as a statement without its secrets; asked of StarRocks.
     Configure(String),
+    /// The lead handed over to another frontend, as a statement; asked of StarRocks.
+    TransferLeader(String),
 }
 
 impl Request {
-    /// The request that a step makes; `None` for statements, which Kubernetes does not see, other than those that set what a user wrote; and for what explains and is no part of the work.
+    /// The request that a step makes; `None` for statements, which Kubernetes does not see, other than those that set what a user wrote and those that hand the
+    /// lead over; and for what explains and is no part of the work.
     pub fn of(step: &Step) -> Option<Self> {
         match step {
             Step::Apply(object) => Some(Self::Apply(object.key())),
@@ -39,6 +42,9 @@ impl Request {
             Step::Hold => Some(Self::Hold),
             Step::LetGo { object } => Some(Self::LetGo(object.clone())),
             Step::Execute { statement, .. } if statement.is_configuration() => Some(Self::Configure(statement.to_string())),
+            Step::Execute { statement: statement @ Statement::TransferLeader { .. }, .. } => {
+                Some(Self::TransferLeader(statement.to_string()))
+            }
             Step::Execute { .. } | Step::Record(_) | Step::EndPull { .. } => None,
         }
     }
@@ -53,7 +59,7 @@ impl fmt::Display for Request {
             Self::PullImage(pod) => write!(out, "create Pod {pod}, which has an image pulled (spec.upgradePolicy.prePullImages)"),
             Self::Hold => out.write_str("put a finalizer on the resource"),
             Self::LetGo(Some(object)) => write!(out, "take the finalizer off {} {}", object.kind.name(), object.name),
-            Self::Configure(statement) => out.write_str(statement),
+            Self::Configure(statement) | Self::TransferLeader(statement) => out.write_str(statement),
             Self::LetGo(None) => out.write_str("take the finalizer off the resource"),
         }
     }

@@ -183,6 +183,14 @@ pub enum Statement {
     },
     /// ALTER SYSTEM CREATE IMAGE: asynchronous, takes 60 to 160 s (real-fe.md §6).
     CreateImage,
+    /// ALTER SYSTEM TRANSFER LEADER, never with FORCE: the leader steps down in place within three seconds (StarRocks/starrocks#75125, #75592); not in
+    /// shared-data.
+    TransferLeader {
+        /// Host of a follower, as registered.
+        host: String,
+        /// BDB port.
+        port: u16,
+    },
     /// SET GLOBAL, persisted in the metadata.
     SetGlobal {
         /// Variable.
@@ -311,6 +319,7 @@ impl Statement {
                 format!("UPDATE information_schema.be_configs SET VALUE = {} WHERE NAME = {} AND BE_ID = {id}", quoted(value), quoted(key))
             }
             Self::CreateImage => "ALTER SYSTEM CREATE IMAGE".to_owned(),
+            Self::TransferLeader { host, port } => format!("ALTER SYSTEM TRANSFER LEADER TO {}", address(host, *port)),
             Self::SetGlobal { variable, value } => format!("SET GLOBAL {variable} = {value}"),
             Self::DropFollower { host, port } => format!("ALTER SYSTEM DROP FOLLOWER {}", address(host, *port)),
             Self::DropObserver { host, port } => format!("ALTER SYSTEM DROP OBSERVER {}", address(host, *port)),
@@ -392,6 +401,12 @@ mod tests {
             r"UPDATE information_schema.be_configs SET VALUE = 'it\'s' WHERE NAME = 'compact_threads' AND BE_ID = 10003"
         );
         assert_eq!(statement.without_secret("it's no number"), "it's no number");
+    }
+
+    #[test]
+    fn a_lead_is_handed_over_to_a_registered_address_and_never_by_force() {
+        let statement = Statement::TransferLeader { host: "fe-1\"; x".to_owned(), port: 9010 };
+        assert_eq!(statement.sql(), r#"ALTER SYSTEM TRANSFER LEADER TO "fe-1\"; x:9010""#);
     }
 
     #[test]

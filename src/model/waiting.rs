@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::waiting_parts::{ConfigurationWait, WarehouseWait};
+use super::waiting_parts::{ConfigurationWait, TransferWait, WarehouseWait};
 use super::{Component, Timestamp};
 
 /// Something that keeps the operator from the next step. Waiting is not an error: nothing is broken by waiting longer.
@@ -157,6 +157,8 @@ pub enum WaitingOn {
         /// When it is restarted all the same.
         until: Timestamp,
     },
+    /// The leader was asked to hand its lead over before it restarts.
+    LeaderTransfer(TransferWait),
     /// Jobs run that an upgrade would break.
     JobsRunning {
         /// Their names.

@@ -1,6 +1,6 @@
 //! What is known of each `WaitingOn` beside its words: its stable code, the pod it is about, and whether only a person can end it.
 
-use super::{ConfigurationWait, WaitingOn, WarehouseWait};
+use super::{ConfigurationWait, TransferWait, WaitingOn, WarehouseWait};
 
 impl WaitingOn {
     /// Stable code, documented on one page each.
@@ -64,6 +64,7 @@ impl WaitingOn {
             Self::CanaryRejected { .. } => ("SR-2221", "CanaryRejected"),
             Self::CanaryUnjudged { .. } => ("SR-2222", "CanaryUnjudged"),
             Self::QueriesRunning { .. } => ("SR-2223", "QueriesRunning"),
+            Self::LeaderTransfer(_) => ("SR-2235", "LeaderTransfer"),
             Self::Decommissioning { .. } => ("SR-2301", "Decommissioning"),
             Self::ScaleInRefused { .. } => ("SR-2302", "ScaleInRefused"),
             Self::SecondClusterRisk { .. } => ("SR-2303", "SecondClusterRisk"),
@@ -106,6 +107,7 @@ impl WaitingOn {
             | Self::CanaryRejected { pod, .. }
             | Self::CanaryUnjudged { pod, .. }
             | Self::QueriesRunning { pod, .. }
+            | Self::LeaderTransfer(TransferWait { pod, .. })
             | Self::DiskFull { pod, .. }
             | Self::NodeStalled { pod, .. }
             | Self::Decommissioning { pod, .. }

@@ -1,8 +1,8 @@
-//! What a warehouse and a changed configuration file wait for: parts of `WaitingOn`, with its codes and words.
+//! What a warehouse, a changed configuration file and a leader that is to be restarted wait for: parts of `WaitingOn`, with its codes and words.
 
 use serde::{Deserialize, Serialize};
 
-use super::Component;
+use super::{Component, Timestamp};
 
 /// Something that keeps the compute nodes of a warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,4 +80,16 @@ pub enum ConfigurationWait {
         /// What it shows and what the file says; empty for secrets.
         detail: String,
     },
+}
+
+/// A leader that was asked to hand its lead over before it restarts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransferWait {
+    /// Pod of the leader.
+    pub pod: String,
+    /// Pod of the follower that is to lead.
+    pub to: String,
+    /// Until when nothing else is done about it.
+    pub until: Timestamp,
 }

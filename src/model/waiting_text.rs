@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::component::ACCEPT_ANNOTATION;
-use super::{ConfigurationWait, WaitingOn, WarehouseWait};
+use super::{ConfigurationWait, TransferWait, WaitingOn, WarehouseWait};
 
 impl fmt::Display for WaitingOn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +67,12 @@ impl fmt::Display for WaitingOn {
                 let until = until.to_seconds_text();
                 write!(out, "; it is restarted once none runs, at {until} at the latest (spec.upgradePolicy.drainSeconds)")
             }
+            Self::LeaderTransfer(TransferWait { pod, to, until }) => write!(
+                out,
+                "the leader {pod} was asked to hand its lead over to {to} before it is restarted; if it still leads at {}, it is asked a second time, or \
+                 restarted as it is",
+                until.to_seconds_text()
+            ),
             Self::JobsRunning { jobs } => write!(out, "jobs are running that an upgrade would break: {}", jobs.join(", ")),
             Self::DiskFull { pod, used_percent } => {
                 write!(out, "a disk of {pod} is {used_percent} % full; free space below 85 % before the upgrade")

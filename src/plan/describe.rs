@@ -44,6 +44,7 @@ const fn purpose(statement: &Statement) -> &'static str {
         Statement::SetFrontendConfig { .. } => "set a frontend setting",
         Statement::ConfigureFrontends { .. } | Statement::ConfigureNode { .. } => "set a key of the configuration",
         Statement::CreateImage => "ask for a metadata image",
+        Statement::TransferLeader { .. } => "hand the lead over",
         Statement::SetGlobal { .. } => "set a global variable",
         Statement::DropFollower { .. } | Statement::DropObserver { .. } => "take a frontend out of the group",
         Statement::DecommissionBackend { .. } => "move the tablets of a backend away",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::record::Checklist;
 use super::view::View;
-use crate::api::{ConfigurationStatus, DeclinedUpgrade, DisasterRecoveryStatus, DrainMark, LastUpgrade, Operation};
+use crate::api::{ConfigurationStatus, DeclinedUpgrade, DisasterRecoveryStatus, DrainMark, LastUpgrade, LeaderTransferMark, Operation};
 use crate::model::{Component, ConfigurationWait, Notice, Statement, Step, WaitingOn, WarehouseWait};
 
 /// How a component's StatefulSet is to look in this pass.
@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub checks: Option<Checklist>,
     /// Nodes whose restart waits for their queries, or was ordered after that; `None` when no restart was due in this pass.
     pub drains: Option<Vec<DrainMark>>,
+    /// The leader that was asked in this pass to hand its lead over, or that keeps it.
+    pub leader_transfer: Option<LeaderTransferMark>,
     pub recovery: Option<DisasterRecoveryStatus>,
     pub forms: BTreeMap<Component, Form>,
     /// Pods that have images pulled and are still needed; `None` if nobody looked in this pass.
@@ -136,7 +138,10 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         return due.unwrap_or_default().clamp(Duration::from_secs(1), Duration::from_secs(300));
     }
     Duration::from_secs(match wait {
-        WaitingOn::LeaderElection | WaitingOn::SettingsNotInForce { .. } | WaitingOn::AnswerPending { .. } => 2,
+        WaitingOn::LeaderElection
+        | WaitingOn::LeaderTransfer(_)
+        | WaitingOn::SettingsNotInForce { .. }
+        | WaitingOn::AnswerPending { .. } => 2,
         // A heartbeat, a tablet report: what every node of a roll waits for, and nobody but SQL tells.
         WaitingOn::NodeNotAlive { .. }
         | WaitingOn::VersionNotReported { .. }

@@ -19,6 +19,7 @@ mod refusals;
 mod rollout;
 mod scale;
 mod status;
+mod transfer;
 mod upgrade;
 mod versions;
 mod view;
@@ -105,6 +106,7 @@ fn refused(cluster: &Cluster, observed: &Observed, violations: &[Violation]) -> 
 fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
     draft.sort_steps();
     drain::remember(view, &mut draft);
+    transfer::remember(view, &mut draft);
     refusals::heed(view, &mut draft);
     // Nothing rests on it: what runs is kept, and everything else goes on.
     if let Some((following, detail)) = view.cluster.following.as_ref().and_then(|following| Some((following, following.held.clone()?))) {

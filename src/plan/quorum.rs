@@ -33,11 +33,16 @@ impl Votes {
 
 /// Counts the votes without `leaving`; `None` when the group has not been heard.
 pub(super) fn without(view: &View<'_>, leaving: &str) -> Option<Votes> {
+    let registered = view.frontend_rows()?.iter().filter(|row| row.role != FrontendRole::Observer).count();
+    Some(Votes { registered: count(registered), others: count(others(view, leaving)?.len()) })
+}
+
+/// The voters beside `leaving` that are proven alive, serving and caught up; `None` when the group has not been heard.
+pub(super) fn others<'a>(view: &View<'a>, leaving: &str) -> Option<Vec<(&'a Pod, &'a FrontendRow)>> {
     let rows = view.frontend_rows()?;
     let newest = rows.iter().map(|row| row.replayed_journal_id).max().unwrap_or(0);
-    let voters = || rows.iter().filter(|row| row.role != FrontendRole::Observer);
-    let others = voters().filter(|row| voter(view, row).is_some_and(|pod| pod.name != leaving && counts(view, row, pod, newest)));
-    Some(Votes { registered: count(voters().count()), others: count(others.count()) })
+    let voters = rows.iter().filter(|row| row.role != FrontendRole::Observer).filter_map(|row| Some((voter(view, row)?, row)));
+    Some(voters.filter(|(pod, row)| pod.name != leaving && counts(view, row, pod, newest)).collect())
 }
 
 /// Whether a frontend may be restarted as far as the majority goes. A frontend that is down already costs no vote.

@@ -8,6 +8,7 @@ use super::drain;
 use super::health;
 use super::objects;
 use super::quorum;
+use super::transfer;
 use super::upgrade::nodes;
 use super::versions::{Frontier, Leg};
 use super::view::{Fleet, View};
@@ -195,6 +196,9 @@ fn restart_next(view: &View<'_>, course: &Course<'_>, at: &Stand<'_, '_>, draft:
         return draft.wait(WaitingOn::LeaderElection);
     }
     if let Some(wait) = pods.iter().find_map(|pod| may_restart(view, course, pod).err()) {
+        return draft.wait(wait);
+    }
+    if let Some(wait) = pods.iter().find_map(|pod| transfer::wait(view, at.fleet, pod, draft)) {
         return draft.wait(wait);
     }
     let waits = drain::waits(view, &pods, draft);

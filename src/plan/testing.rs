@@ -89,6 +89,8 @@ pub struct World {
     pub running: BTreeMap<String, BTreeMap<String, String>>,
     /// Nodes take a key of the configuration and show another value.
     pub stubborn: bool,
+    /// Leaders say that they hand their lead over, and keep it.
+    pub keeps_lead: bool,
     processes: BTreeMap<String, Process>,
     image_due: Option<(Timestamp, u64)>,
     leaving: BTreeMap<String, Timestamp>,
@@ -147,6 +149,7 @@ impl World {
             files: BTreeMap::new(),
             running: BTreeMap::new(),
             stubborn: false,
+            keeps_lead: false,
             processes: BTreeMap::new(),
             image_due: None,
             leaving: BTreeMap::new(),
@@ -507,7 +510,8 @@ impl World {
                 drop(keys.and_then(|keys| keys.insert(key.clone(), value.clone())));
             }
             Statement::CreateImage => self.image_due = Some((self.now + Duration::from_secs(90), self.journal + 1)),
-            Statement::SetGlobal { .. } | Statement::DropWarehouse { .. } => {}
+            Statement::TransferLeader { host, .. } if !self.keeps_lead => self.leader = Some(pod_of_host(host).to_owned()),
+            Statement::TransferLeader { .. } | Statement::SetGlobal { .. } | Statement::DropWarehouse { .. } => {}
             Statement::DropFollower { host, .. } | Statement::DropObserver { host, .. } => {
                 self.frontend_rows.remove(pod_of_host(host));
             }

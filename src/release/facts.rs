@@ -16,6 +16,10 @@ pub struct LineFacts {
     pub jdk_min: u32,
     /// The JDK the images carry.
     pub jdk_recommended: u32,
+    /// The first patch whose frontends know ALTER SYSTEM TRANSFER LEADER (StarRocks/starrocks#75592, merged in the middle of 2026); absent for lines
+    /// without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_transfer_since: Option<Version>,
     /// How StarRocks' documentation labels a line that is past its time (`old`, `archived`); absent for current lines.
     /// There is no official long-term-support list.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -53,6 +53,10 @@ pub struct Hop {
     pub frontend_config_after: Vec<ConfigStep>,
     /// The oldest JDK the target starts with.
     pub jdk: Option<u32>,
+    /// Whether the leader can hand its lead over before it restarts, where data lives on backends: its release knows the statement, and the hop stays in
+    /// its line, so that it can read as a follower what its successor writes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leader_transfer: bool,
 }
 
 impl ReleaseTable {
@@ -83,6 +87,7 @@ impl ReleaseTable {
             frontend_config_while_mixed: Vec::new(),
             frontend_config_after: Vec::new(),
             jdk: self.line(to.line()).map(|facts| self.lore.jdk(&to, facts.jdk_min)),
+            leader_transfer: kind == HopKind::Patch && self.has_leader_transfer(&from),
         };
         if direction == Direction::None {
             return Ok(hop);

@@ -297,8 +297,11 @@ impl Walk {
         let next = format!("the next lower ordinal that is not the leader; {healthy}");
         self.nodes(Phase::Followers, "follower", (2, followers, followers), &said(&next, code));
         self.step(Phase::Leader);
-        let text =
-            format!("Leader to {}, last: ask again who leads, since leadership may have moved; one election of about two seconds.", hop.to);
+        let handed = if hop.leader_transfer && followers > 1 { "; but in shared-data, ALTER SYSTEM TRANSFER LEADER first" } else { "" };
+        let text = format!(
+            "Leader to {}, last: ask again who leads, since leadership may have moved{handed}; one election of about two seconds.",
+            hop.to
+        );
         self.say(code, docs(hop), text);
     }
 

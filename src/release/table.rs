@@ -110,6 +110,13 @@ impl ReleaseTable {
         (in_line || self.known_bad(version).is_some()) && !self.lore.unlisted.contains(version)
     }
 
+    /// Whether frontends of a release know ALTER SYSTEM TRANSFER LEADER, by the table and the catalogs. Of a release that nobody lists the last word about
+    /// an older patch of its line holds.
+    pub fn has_leader_transfer(&self, version: &Version) -> bool {
+        let since = self.line(version.line()).and_then(|facts| facts.leader_transfer_since);
+        self.lore.leader_transfer(version).unwrap_or_else(|| since.is_some_and(|since| since <= *version))
+    }
+
     /// Scheduler settings to save and set before a minor or major hop, and to put back after it.
     pub fn freeze(&self) -> &[ConfigStep] {
         &self.freeze
@@ -156,6 +163,9 @@ impl ReleaseTable {
             }
             if self.known_bad(&facts.newest).is_some() {
                 return Err(contradiction(at(), format!("its newest release {} is known to be bad", facts.newest)));
+            }
+            if facts.leader_transfer_since.is_some_and(|since| since.line() != facts.line || since > facts.newest) {
+                return Err(contradiction(at(), "leader transfer begins with a release that is none of the line"));
             }
             if facts.jdk_min > facts.jdk_recommended {
                 return Err(contradiction(at(), "the recommended JDK is older than the oldest allowed"));
@@ -291,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn leader_transfer_begins_with_the_patch_that_the_table_names_and_no_release_up_to_4_1_has_it() {
+        let embedded = ReleaseTable::embedded();
+        assert!(embedded.lines().iter().all(|facts| !embedded.has_leader_transfer(&facts.newest)));
+        let mut data: Value = serde_json::from_str(EMBEDDED).unwrap();
+        data["lines"][13]["leaderTransferSince"] = json!("4.1.5");
+        let table = ReleaseTable::from_json(&data.to_string()).unwrap();
+        let has = |patch| table.has_leader_transfer(&Version::new(4, 1, patch));
+        assert_eq!([4, 5, 7, 9].map(has), [false, true, true, true]);
+        assert!(!table.has_leader_transfer(&Version::new(4, 0, 17)) && !table.has_leader_transfer(&Version::new(4, 2, 0)));
+    }
+
+    #[test]
     fn a_table_with_unknown_words_or_bare_numbers_is_not_read() {
         assert!(broken(|data| data["colour"] = json!("red")).contains("unknown field `colour`"));
         assert!(broken(|data| data["lines"][0]["line"] = json!(4.10)).contains("cannot be read"));
@@ -306,6 +328,9 @@ mod tests {
         assert!(
             broken(|data| data["lines"][13]["newest"] = json!("4.1.0")).contains("line 4.1: its newest release 4.1.0 is known to be bad")
         );
+        let since = |version: &str| broken(|data| data["lines"][13]["leaderTransferSince"] = json!(version));
+        assert!(since("4.0.1").contains("line 4.1: leader transfer begins with a release that is none of the line"));
+        assert!(since("4.1.8").contains("line 4.1: leader transfer begins"));
         assert!(broken(|data| data["knownBad"][0]["version"] = json!("3.9.1")).contains("bad release 3.9.1: its line is unknown"));
         assert!(broken(|data| data["knownBad"][0]["version"] = json!("3.2.5")).contains("bad release 3.2.5: it is listed twice"));
         assert!(broken(|data| data["edges"][0]["to"] = json!("2.2")).contains("edge 2.0 to 2.2: the lines are not neighbours"));

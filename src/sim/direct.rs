@@ -18,6 +18,7 @@ use crate::model::component::FIELD_MANAGER;
 use crate::model::{Answer, Cluster, Decision, Observed, Silence, Step};
 use crate::observe::{Caches, Entry, Log, Place, Revision, Watched, hop_is_near, logs_wanted, observe, project_budget, reason_in};
 use crate::plan::{Violation, check, plan};
+use crate::release::Catalog;
 use crate::starrocks::{Login, SqlEndpoint, StarRocks};
 use crate::validate::{References, validate, wanted_references};
 
@@ -28,6 +29,8 @@ pub struct Direct {
     caches: Caches,
     /// Up to which revision of the store the caches were fed.
     fed: Mutex<u64>,
+    /// What it knows of releases.
+    releases: Arc<Catalog>,
     /// What it did.
     pub ledger: Arc<Ledger>,
 }
@@ -52,7 +55,18 @@ impl Direct {
     pub fn new(world: Arc<Mutex<World>>) -> Self {
         let ledger = Ledger::new("direct");
         let voice = Voice::new(Arc::clone(&world), Arc::clone(&ledger), Delay::Never);
-        Self { world, voice, caches: Caches::new(), fed: Mutex::new(0), ledger }
+        Self { world, voice, caches: Caches::new(), fed: Mutex::new(0), releases: Catalog::embedded(), ledger }
+    }
+
+    /// The same operator with other knowledge of releases.
+    #[must_use]
+    pub fn with_releases(self, releases: Arc<Catalog>) -> Self {
+        Self { releases, ..self }
+    }
+
+    /// What it knows of releases.
+    pub fn releases(&self) -> &Catalog {
+        &self.releases
     }
 
     /// The world.
@@ -139,7 +153,7 @@ impl Direct {
             .collect();
         validate(
             resource,
-            &References { config_maps, status: resource.status.clone().unwrap_or_default(), ..References::default() },
+            &References { config_maps, status: resource.status.clone().unwrap_or_default(), releases: Arc::clone(&self.releases) },
             &Conventions::default(),
         )
         .map_err(|faults| anyhow::anyhow!(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))

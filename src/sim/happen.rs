@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::simulation::{NAME, NAMESPACE, Run};
 use super::starrocks::Component;
 use super::story::{CONSENTS, Happening, merge};
-use crate::release::{ReleaseTable, Version};
+use crate::release::Version;
 
 /// How long a user insists on a release that cannot be had any more.
 const SECOND_THOUGHTS: Duration = Duration::from_secs(120);
@@ -103,7 +103,7 @@ impl Run {
     fn has_a_way_to(&self, version: &Version) -> bool {
         let frontends = self.direct.world().starrocks.truth(NAMESPACE).into_iter().filter(|node| node.component == Component::Frontend);
         let mut running = frontends.filter_map(|node| node.release.to_string().parse::<Version>().ok());
-        running.all(|running| ReleaseTable::embedded().path(&running, version).is_ok())
+        running.all(|running| self.direct.releases().table().path(&running, version).is_ok())
     }
 
     fn later(&mut self, lasting: Duration, patch: Value) {

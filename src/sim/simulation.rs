@@ -119,7 +119,7 @@ impl Run {
     pub(super) fn within(world: World, judge: Judge, story: &Story, trace: Trace) -> Self {
         Self {
             acted: world.now(),
-            direct: Direct::new(Arc::new(Mutex::new(world))),
+            direct: Direct::new(Arc::new(Mutex::new(world))).with_releases(story.releases()),
             story: story.clone(),
             tally: Tally::default(),
             wish: Wish {
@@ -158,6 +158,7 @@ impl Run {
                 let made = world.store.create(object, "somebody-else").map_err(|error| anyhow::anyhow!("{}", error.message))?;
                 self.judge.keep_in_mind(made);
             }
+            world.starrocks.fail_transfers(self.story.transfer_fault);
             world.store.create(self.story.resource(), "user").map_err(|error| anyhow::anyhow!("{}", error.message))?;
             world.settle();
         }
@@ -360,4 +361,60 @@ fn definition() -> Value {
             }],
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::starrocks::TransferFault;
+    use super::super::walk::Deed;
+    use super::*;
+    use crate::model::Statement;
+
+    /// Of a patch upgrade in the line after the newest known one: how many elections it took, and what was asked of frontends or done to their pods.
+    fn elections_and_deeds(change: impl FnOnce(&mut Story)) -> (u64, Vec<String>) {
+        let mut story = Story::of(16);
+        (story.from, story.to) = (crate::release::Version::new(4, 2, 0), crate::release::Version::new(4, 2, 1));
+        (story.frontends, story.backends, story.compute_nodes) = (3, 1, 0);
+        (story.transfer_fault, story.happenings, story.manner) = (None, Vec::new(), super::super::story::Manner::default());
+        change(&mut story);
+        let played = async move {
+            let mut run = Run::new(&story, Trace::Off);
+            let elections = |run: &Run| run.direct.world().starrocks.metrics(run.direct.world().now()).elections;
+            run.create().await?;
+            let before = elections(&run);
+            run.patch(&story.asking_for(&story.to))?;
+            run.upgrade().await?;
+            run.judge.judge_the_end(&run.direct.world(), &run.story, &run.wish)?;
+            let told = |act: &Act| match &act.deed {
+                Deed::Statement(Statement::TransferLeader { .. }) => Some("transfer".to_owned()),
+                Deed::Restart { pod, led } if pod.contains("-fe-") => Some(if *led { "leader" } else { "follower" }.to_owned()),
+                _ => None,
+            };
+            anyhow::Ok((elections(&run) - before, run.acts.iter().filter_map(told).collect()))
+        };
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let player = move || runtime().block_on(played).unwrap();
+        std::thread::Builder::new().stack_size(16 * 1024 * 1024).spawn(player).unwrap().join().unwrap()
+    }
+
+    #[test]
+    fn a_lead_that_is_handed_over_changes_once_and_every_frontend_restarts_as_a_follower() {
+        let told = elections_and_deeds(|_| ());
+        assert_eq!(told, (1, ["follower", "follower", "transfer", "follower"].map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn a_lead_that_is_kept_ends_in_the_restart_of_the_leader_after_two_attempts() {
+        for fault in [TransferFault::Silent, TransferFault::Refused] {
+            let told = elections_and_deeds(|story| story.transfer_fault = Some(fault));
+            assert_eq!(told, (1, ["follower", "follower", "transfer", "transfer", "leader"].map(str::to_owned).to_vec()), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn where_the_statement_is_not_known_or_the_data_is_shared_the_leader_restarts_as_before() {
+        let plain = (1, ["follower", "follower", "leader"].map(str::to_owned).to_vec());
+        assert_eq!(elections_and_deeds(|story| story.from = crate::release::Version::new(4, 1, 7)), plain);
+        assert_eq!(elections_and_deeds(|story| (story.backends, story.compute_nodes) = (0, 1)), plain);
+    }
 }

@@ -168,6 +168,7 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
     for statement in case.statements() {
         match statement {
             Statement::DropFollower { .. } | Statement::DropObserver { .. } => need(frontends, "a frontend would be dropped"),
+            Statement::TransferLeader { .. } => need(frontends, "the lead would be handed over"),
             Statement::DecommissionBackend { .. } => need(backends, "a backend would be emptied"),
             Statement::DropComputeNode { .. } => need(nodes, "a compute node would be dropped"),
             Statement::DropWarehouse { name } => need(may_drop(case, name), &format!("warehouse {name} would be dropped")),

@@ -2,6 +2,7 @@
 
 mod case;
 mod data;
+mod leadership;
 mod order;
 mod ownership;
 mod quorum;
@@ -37,8 +38,9 @@ impl fmt::Display for Violation {
 type Rule = (u8, &'static str, fn(&Case<'_>) -> Vec<String>);
 
 /// The rules in their order.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     (1, "SR-9001", quorum::majority_survives),
+    (1, "SR-9001", leadership::goes_to_an_heir),
     (2, "SR-9002", data::backends_leave_empty),
     (3, "SR-9003", data::one_backend_at_a_time),
     (4, "SR-9004", order::nodes_never_behind_frontends),

@@ -79,12 +79,12 @@ fn restart(case: &Case<'_>, pod: &Pod) -> Option<String> {
     Some(format!("the leader {} would be restarted before {}", pod.name, earlier.name))
 }
 
-fn voters(rows: &[FrontendRow]) -> usize {
+pub(super) fn voters(rows: &[FrontendRow]) -> usize {
     rows.iter().filter(|row| row.role != FrontendRole::Observer).count()
 }
 
 /// Voters that Kubernetes, StarRocks and their own word call alive.
-fn alive_voters(case: &Case<'_>, rows: &[FrontendRow], counts: impl Fn(&FrontendRow) -> bool) -> usize {
+pub(super) fn alive_voters(case: &Case<'_>, rows: &[FrontendRow], counts: impl Fn(&FrontendRow) -> bool) -> usize {
     let alive = |row: &FrontendRow| {
         case.observed.pods_of(Component::Frontend).any(|pod| {
             case.frontend(&pod.name) == Some(row)

@@ -4,8 +4,10 @@ use serde_json::json;
 
 use super::super::plan;
 use super::super::testing::{World, spec};
+use super::super::tests::transfers;
 use super::check;
 use crate::build::{self, Strategy};
+use crate::model::starrocks::FrontendRole;
 use crate::model::{
     Answer, Decision, FrontendSetting, Object, ObjectKey, ObjectKind, Observed, Ownership, Silence, SilenceKind, Statement, Step,
 };
@@ -89,6 +91,63 @@ fn rule_1_the_leader_before_a_follower_is_caught() {
     let leader = trial.world.leader.clone().unwrap();
     trial.restart(&leader);
     assert!(trial.rules().contains(&1));
+}
+
+#[test]
+fn rule_1_a_lead_goes_only_to_a_follower_that_could_be_elected_and_where_the_release_knows_how() {
+    let mut world = transfers::of_next_line(spec("4.2.0", 3, 3, 0));
+    world.edit(|spec| spec["starRocksFeSpec"]["limits"] = json!({"memory": "16Gi"}));
+    world
+        .run_until(100, |_, decision| decision.steps.iter().any(|step| matches!(step, Step::RestartPod { pod, .. } if pod == "kube-fe-1")));
+    let honest = world.run_until(50, |_, decision| decision.steps.iter().any(transfers::is_transfer));
+    // The moment before the lead was handed over.
+    world.leader = Some("kube-fe-0".to_owned());
+    let rules = |change: &dyn Fn(&mut Trial)| {
+        let mut trial = trial(world.clone());
+        trial.decision.status = honest.status.clone();
+        trial.decision.steps = honest.steps.clone();
+        change(&mut trial);
+        trial.rules()
+    };
+    let other = |host: &str| Step::Execute {
+        frontend: "kube-fe-0".to_owned(),
+        statement: Statement::TransferLeader { host: host.to_owned(), port: 9010 },
+    };
+    assert_eq!(rules(&|_| {}), Vec::<u8>::new());
+    assert_eq!(rules(&|trial| trial.world.releases = crate::release::Catalog::embedded()), [1], "nobody says that 4.2.0 can");
+    assert_eq!(rules(&|trial| trial.decision.steps = vec![other("kube-fe-9.kube-fe-search.ns.svc.cluster.local")]), [1], "a stranger");
+    assert_eq!(
+        rules(&|trial| trial.decision.steps = vec![other("kube-fe-0.kube-fe-search.ns.svc.cluster.local")]),
+        [1],
+        "the leader itself"
+    );
+    assert_eq!(rules(&|trial| trial.observed.pods.get_mut("kube-fe-1").unwrap().ready = false), [1]);
+    assert_eq!(rules(&|trial| trial.observed.pods.get_mut("kube-fe-1").unwrap().deleting = true), [1]);
+    let role = |pod: &'static str, role: FrontendRole| {
+        move |trial: &mut Trial| {
+            let Answer::Known(rows) = &mut trial.observed.group.frontends else { panic!("they answered") };
+            rows.iter_mut().find(|row| row.host.starts_with(pod)).unwrap().role = role;
+        }
+    };
+    assert_eq!(rules(&role("kube-fe-1", FrontendRole::Observer)), [1]);
+    assert_eq!(rules(&role("kube-fe-0", FrontendRole::Follower)), [1], "who is asked does not lead");
+    let version = |pod: &'static str, text: &'static str| {
+        move |trial: &mut Trial| trial.observed.frontends.get_mut(pod).unwrap().version = Answer::Known(text.to_owned())
+    };
+    assert_eq!(rules(&version("kube-fe-0", "4.1.7-abc1234")), [1], "what it runs decides, not its image");
+    assert_eq!(rules(&version("kube-fe-1", "4.3.0-abc1234")), [1], "another line");
+    assert_eq!(rules(&|trial| trial.decision.status.operation.as_mut().unwrap().leader_transfer = None), [1], "not on record");
+    assert_eq!(rules(&|trial| trial.restart("kube-fe-2")), [1], "one act at a time");
+    assert_eq!(rules(&|trial| trial.world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(true))), [1]);
+    let shared = |trial: &mut Trial| {
+        trial.world.files.insert("fe.conf".to_owned(), "run_mode = shared_data".to_owned());
+        trial.world.spec["starRocksFeSpec"]["configMapInfo"] = json!({"configMapName": "conf-fe", "resolveKey": "fe.conf"});
+    };
+    assert_eq!(rules(&shared), [1]);
+    let alone = |trial: &mut Trial| trial.observed.frontends.get_mut("kube-fe-2").unwrap().serving = Answer::Known(false);
+    assert_eq!(rules(&alone), [1], "one of three is no majority");
+    let silent = |trial: &mut Trial| trial.observed.group.frontends = Answer::NotAsked;
+    assert_eq!(rules(&silent), [1, 12]);
 }
 
 #[test]

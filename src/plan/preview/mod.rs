@@ -21,6 +21,7 @@ use super::upgrade::{self, fleet_sizes};
 use super::versions::{self, Leg, Route, is_versioned};
 use super::view::{Fleet, View};
 use crate::build;
+use crate::model::cluster::RunMode;
 use crate::model::{Cluster, Component, Object, Observed, WaitingOn};
 use crate::release::{Frame, Image, Phase, Version};
 
@@ -71,6 +72,9 @@ pub struct Restart {
     /// Fields of the pod template that change, other than by the release.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
+    /// Whether it leads and hands its lead over before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hands_over: bool,
     /// Estimated seconds from the beginning until it is stopped.
     pub starts_after_seconds: u64,
     /// Estimated seconds until it is healthy again.
@@ -97,12 +101,13 @@ impl Restart {
     /// Why, in a few words.
     pub fn reason(&self) -> String {
         let fields = self.fields.join(", ");
-        match (&self.to, fields.is_empty()) {
+        let reason = match (&self.to, fields.is_empty()) {
             (Some(to), true) => format!("to {to}"),
             (Some(to), false) => format!("to {to}; {fields}"),
             (None, true) => "its template changed before".to_owned(),
             (None, false) => fields,
-        }
+        };
+        if self.hands_over { format!("{reason}; it hands its lead over first") } else { reason }
     }
 }
 
@@ -247,7 +252,8 @@ impl Walk<'_, '_> {
                 let phase = phase(component, &turn, nodes.backends);
                 let there = number == 1 && other_fields.is_empty() && self.runs(component, &turn.pod, to);
                 if !there {
-                    let place = Place { hop: number, phase, step: (fresh && !begun).then_some(step), to };
+                    let place =
+                        Place { hop: number, phase, step: (fresh && !begun).then_some(step), to, transfer: leg.hop.leader_transfer };
                     self.restart(component, &turn, Some(place), other_fields.clone());
                     if component == canaries && turn.index == last_canary {
                         self.clock += self.pace.canary_soak_seconds;
@@ -273,6 +279,7 @@ impl Walk<'_, '_> {
             before.map(|before| before.starts_after_seconds).filter(|_| self.together > 0 && self.together < self.at_once(component));
         self.together = if beside.is_some() { self.together + 1 } else { 1 };
         let starts_after_seconds = beside.unwrap_or(self.clock);
+        let hands_over = turn.leads && self.hands_over(&turn.pod, place.as_ref());
         self.restarts.push(Restart {
             component,
             pod: turn.pod.clone(),
@@ -281,10 +288,23 @@ impl Walk<'_, '_> {
             step: place.as_ref().and_then(|place| place.step),
             to: moves,
             fields,
+            hands_over,
             starts_after_seconds,
             seconds,
         });
         self.clock = self.clock.max(starts_after_seconds + seconds);
+    }
+
+    /// Whether the leader is asked to hand its lead over: not in shared-data, and not where the others are no majority.
+    fn hands_over(&self, leader: &str, place: Option<&Place>) -> bool {
+        let cluster = self.view.cluster;
+        let reported = || self.view.reported(Component::Frontend, leader)?.release();
+        let known = place.map_or_else(
+            || reported().is_some_and(|release| cluster.releases.table().has_leader_transfer(&release)),
+            |place| place.transfer,
+        );
+        let enough = self.view.fleet(Component::Frontend).is_some_and(|fleet| fleet.live_replicas() > 2);
+        known && enough && cluster.run_mode == RunMode::SharedNothing
     }
 
     /// How many nodes of a component are restarted at the same time.
@@ -300,6 +320,8 @@ struct Place {
     phase: Phase,
     step: Option<u32>,
     to: Version,
+    /// Whether a leader can hand its lead over.
+    transfer: bool,
 }
 
 /// The part of a hop as `release::outline` calls it.

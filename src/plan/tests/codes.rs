@@ -10,7 +10,7 @@ use super::super::{Violation, plan, refused};
 use super::budgets::budget;
 use super::recovery::recovering;
 use super::warehouses::{Stage, without_cluster};
-use super::{channels, configuration};
+use super::{channels, configuration, transfers};
 use crate::model::WaitingOn;
 use crate::model::cluster::RunMode;
 use crate::model::observed::{Claim, PodProblem, PullState};
@@ -140,7 +140,7 @@ const NODES: [Scene; 13] = [
     ("SR-2113", || if_only(&asked(), |observed| observed.group.running_jobs = failed(SilenceKind::Rejected))),
 ];
 
-const UPGRADES: [Scene; 28] = [
+const UPGRADES: [Scene; 29] = [
     ("SR-2201", || on_its_way("SR-2201", crossing())),
     ("SR-2202", || on_its_way("SR-2202", crossing())),
     ("SR-2203", || on_its_way("SR-2203", crossing())),
@@ -212,6 +212,11 @@ const UPGRADES: [Scene; 28] = [
         world.run_until(300, |world, _| world.restarts().len() == 1);
         world.upgrade().spec.cancel = Some(Cancel::RollBack);
         on_its_way("SR-2219", world)
+    }),
+    ("SR-2235", || {
+        let mut world = transfers::of_next_line(spec("4.2.0", 3, 3, 0));
+        world.ask_for("4.2.1");
+        on_its_way("SR-2235", world)
     }),
     ("SR-2225", || on_its_way("SR-2225", pulling(PullState::Failing { words: "ErrImagePull: not found".to_owned() }))),
     ("SR-2228", || on_its_way("SR-2228", pulling(PullState::Pulled))),

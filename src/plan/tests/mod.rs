@@ -15,5 +15,6 @@ mod records;
 mod recovery;
 mod refusals;
 mod routine_loads;
+pub(super) mod transfers;
 mod upgrades;
 mod warehouses;

@@ -131,6 +131,12 @@ fn release_fault(table: &ReleaseTable, release: &Release, path: &str) -> Option<
         let way_out = "Say in upgradeFrom from which releases it may be reached, for example \">=4.1.5 <4.2.0\"";
         return Some(CatalogFault::new(FaultKind::Line, format!("{path}.upgradeFrom"), rule, way_out));
     }
+    let is_older = table.line(version.line()).is_some_and(|facts| version <= facts.newest);
+    if release.leader_transfer == Some(true) && is_older && !release.overrides && !table.has_leader_transfer(&version) {
+        let rule = format!("this operator's table has {version} as without ALTER SYSTEM TRANSFER LEADER");
+        let way_out = "Take leaderTransfer out, or set overrides to true if your build of it has the statement";
+        return Some(CatalogFault::new(FaultKind::Loosening, format!("{path}.leaderTransfer"), rule, way_out));
+    }
     let bad = table.known_bad(&version).filter(|_| release.state != State::Withdrawn && !release.overrides)?;
     let rule = format!("this operator's table has {version} as withdrawn: {}", bad.reason);
     let way_out = "Take the release out, or set overrides to true if your build of it is without that fault";
@@ -228,7 +234,15 @@ fn add_line(merged: &mut ReleaseTable, line: Line, newest: Version) {
     let source = "StarRocksVersionCatalog".to_owned();
     merged.lore.add_line(line);
     let LineFacts { jdk_min, jdk_recommended, .. } = before;
-    merged.lines.push(LineFacts { line, newest, jdk_min, jdk_recommended, end_of_life: None, source: source.clone() });
+    merged.lines.push(LineFacts {
+        line,
+        newest,
+        jdk_min,
+        jdk_recommended,
+        leader_transfer_since: None,
+        end_of_life: None,
+        source: source.clone(),
+    });
     for (from, to) in [(before.line, line), (line, before.line)] {
         merged.edges.push(Edge { from, to, when: When::default(), source: source.clone(), limits: Vec::new(), hop: Extras::default() });
     }

@@ -107,7 +107,7 @@ pub struct Release {
     pub state: State,
     /// Why, for users.
     pub reason: Option<String>,
-    /// Whether `state`, `upgrade_from`, `downgrade_to` and `java` hold against what the operator's own table says of this release.
+    /// Whether `state`, `upgrade_from`, `downgrade_to`, `java` and `leader_transfer` hold against what the operator's own table says of this release.
     pub overrides: bool,
     /// Day of the end of its life, `YYYY-MM-DD`.
     pub end_of_life: Option<String>,
@@ -115,6 +115,8 @@ pub struct Release {
     pub images: BTreeMap<Component, Image>,
     /// The oldest JDK that it starts with.
     pub java: Option<u32>,
+    /// Whether its frontends, and those of later patches of its line, know ALTER SYSTEM TRANSFER LEADER.
+    pub leader_transfer: Option<bool>,
     /// Releases from which it may be reached by an upgrade.
     pub upgrade_from: Option<Range>,
     /// Releases to which one may go back from it.
@@ -144,6 +146,7 @@ impl Release {
             end_of_life: None,
             images: BTreeMap::new(),
             java: None,
+            leader_transfer: None,
             upgrade_from: None,
             downgrade_to: None,
             config: ConfigChanges::default(),

@@ -195,6 +195,42 @@ fn a_line_that_only_a_catalog_knows_is_entered_and_left_as_the_catalog_says() {
 }
 
 #[test]
+fn leader_transfer_holds_from_a_release_on_within_its_line_and_no_is_the_more_careful_word() {
+    let says = |version: &str, has: bool| Release {
+        leader_transfer: Some(has),
+        upgrade_from: range(">=4.1.5 <4.3.0"),
+        ..release(version, State::Available)
+    };
+    let of = |sources: Vec<(&str, CatalogSource)>| {
+        let merged = merged(sources);
+        assert_eq!(merged.faults, BTreeMap::new());
+        move |version: &str| merged.catalog.table().has_leader_transfer(&v(version))
+    };
+    let one = of(vec![("mine", of_releases(vec![says("4.2.1", true), says("4.2.3", false), says("4.2.5", true)]))]);
+    assert_eq!(
+        ["4.1.7", "4.2.0", "4.2.1", "4.2.2", "4.2.4", "4.2.5", "4.2.9", "4.3.0"].map(one),
+        [false, false, true, true, false, true, true, false]
+    );
+    let two = of(vec![("a", of_releases(vec![says("4.2.1", true)])), ("b", of_releases(vec![says("4.2.1", false)]))]);
+    assert!(!two("4.2.1"));
+    let hop = |from: &str, to: &str| {
+        let catalog = sound(of_releases(vec![says("4.2.0", true), says("4.2.1", true)]));
+        catalog.table().hop(&v(from), &v(to)).unwrap().leader_transfer
+    };
+    assert!(hop("4.2.0", "4.2.1"));
+    assert!(!hop("4.1.7", "4.2.0"), "the leader runs 4.1");
+}
+
+#[test]
+fn a_statement_that_the_table_knows_to_be_missing_is_not_claimed_by_accident() {
+    let claim = |version: &str, overrides: bool| Release { leader_transfer: Some(true), overrides, ..release(version, State::Available) };
+    assert_eq!(faults(of_releases(vec![claim("4.1.5", false)])), [("SR-3108", "spec.releases[0].leaderTransfer".to_owned())]);
+    let has = |source: CatalogSource, version: &str| sound(source).table().has_leader_transfer(&v(version));
+    assert!(has(of_releases(vec![claim("4.1.5", true)]), "4.1.6"), "an own build");
+    assert!(has(of_releases(vec![claim("4.1.9", false)]), "4.1.9"), "a patch that the table does not know");
+}
+
+#[test]
 fn configuration_keys_and_statements_come_with_the_upgrade_that_passes_them() {
     let key = |key: &str| ConfigKey { component: Component::Backend, key: key.to_owned() };
     let config =

@@ -29,6 +29,7 @@ pub(super) struct Told {
     pub java: Option<u32>,
     /// Whether `java` holds although the table asks for more.
     java_overrides: bool,
+    leader_transfer: Option<bool>,
     upgrade_from: Vec<Bound>,
     downgrade_to: Vec<Bound>,
     pub config: ConfigChanges,
@@ -68,6 +69,7 @@ impl Lore {
             end_of_life,
             images: _,
             java,
+            leader_transfer,
             upgrade_from,
             downgrade_to,
             config,
@@ -84,6 +86,8 @@ impl Lore {
         told.end_of_life = [told.end_of_life.take(), end_of_life.clone()].into_iter().flatten().min();
         told.java_overrides |= *overrides && java.is_some();
         told.java = told.java.max(*java);
+        // No is the more careful word.
+        told.leader_transfer = [told.leader_transfer, *leader_transfer].into_iter().flatten().min();
         let bound = |range: &Option<Range>| range.clone().map(|range| Bound { range, source: source.to_owned(), overrides: *overrides });
         told.upgrade_from.extend(bound(upgrade_from));
         told.downgrade_to.extend(bound(downgrade_to));
@@ -150,6 +154,11 @@ impl Lore {
         }
     }
 
+    /// What catalogs say of ALTER SYSTEM TRANSFER LEADER at a release: the last word up to it in its line.
+    pub fn leader_transfer(&self, version: &Version) -> Option<bool> {
+        self.told.range(version.line().patch(0)..=*version).rev().find_map(|(_, told)| told.leader_transfer)
+    }
+
     /// Whether a release is better not chosen where there is another.
     pub fn is_deprecated(&self, version: &Version) -> bool {
         self.told.get(version).is_some_and(|told| told.state >= State::Deprecated)
@@ -179,6 +188,7 @@ impl Told {
             end_of_life: None,
             java: None,
             java_overrides: false,
+            leader_transfer: None,
             upgrade_from: Vec::new(),
             downgrade_to: Vec::new(),
             config: ConfigChanges { removed: BTreeSet::new(), renamed: BTreeMap::new(), mutable: BTreeSet::new() },

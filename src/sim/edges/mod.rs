@@ -183,5 +183,6 @@ fn story(heading: &Heading) -> Story {
     let [frontends, backends, compute_nodes] = if heading.shared_data { SHARED_SIZE } else { SIZE };
     let declares = if matches!(heading.to, Target::Tag(_)) { Declares::Images } else { Declares::Version };
     let (manner, happenings) = (Manner::default(), Vec::new());
-    Story { seed: 1, frontends, backends, compute_nodes, declares, manner, from: heading.from, to: heading.from, happenings }
+    let (from, to) = (heading.from, heading.from);
+    Story { seed: 1, frontends, backends, compute_nodes, declares, manner, next_line: false, transfer_fault: None, from, to, happenings }
 }

@@ -23,6 +23,11 @@ impl StarRocks {
             self.order_image(session.cluster);
             return Ok(done());
         }
+        if self.processes.get(&session.frontend).is_some_and(|process| process.release.transfers_leader())
+            && cursor.eat("transfer leader to")
+        {
+            return self.transfer_leader(session, cursor);
+        }
         if cursor.eat("clean tablet scheduler queue") {
             self.reach_leader(session, Forward::Write)?;
             if let Some(group) = self.groups.get_mut(&session.cluster) {
@@ -232,7 +237,7 @@ impl StarRocks {
     }
 }
 
-fn ended(cursor: &mut Cursor) -> Result<(), SqlReply> {
+pub(super) fn ended(cursor: &mut Cursor) -> Result<(), SqlReply> {
     if cursor.at_end() { Ok(()) } else { Err(failed(1064, cursor.unexpected("<EOF>, ';'"))) }
 }
 
@@ -244,7 +249,7 @@ fn addresses(cursor: &mut Cursor) -> Result<Vec<(String, u16)>, SqlReply> {
     texts.iter().map(|text| host_port(text)).collect()
 }
 
-fn host_port(text: &str) -> Result<(String, u16), SqlReply> {
+pub(super) fn host_port(text: &str) -> Result<(String, u16), SqlReply> {
     let invalid = || failed(1064, format!("Getting analyzing error. Detail message: Invalid host port: {text}."));
     let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
     Ok((host.to_owned(), port.parse().map_err(|_| invalid())?))

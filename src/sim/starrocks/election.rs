@@ -12,6 +12,8 @@ use crate::sim::runtime::ContainerId;
 const AFTER_DEATH: Duration = Duration::from_millis(950);
 /// The same after SIGUSR1 (recording graceful35: +1.1 s).
 const AFTER_HAND_OVER: Duration = Duration::from_millis(1_050);
+/// The same after ALTER SYSTEM TRANSFER LEADER, of which nothing was recorded: half of StarRocks' own runs took longer (StarRocks/starrocks#75125, 2.06 s).
+const AFTER_TRANSFER: Duration = Duration::from_millis(2_050);
 /// The same after a silent network loss (recording blackhole35: +51 s).
 const AFTER_CUT: Duration = Duration::from_secs(51);
 /// Majority complete to leader (recordings requorum35, coldstart35).
@@ -66,8 +68,19 @@ impl StarRocks {
         self.review(cluster, Loss::Left(leader.clone()));
     }
 
+    /// The leader steps down for a follower and goes on as one itself.
+    pub(super) fn step_down(&mut self, cluster: u32, leader: &ContainerId, heir: ContainerId) {
+        let (now, wait) = (self.now, AFTER_TRANSFER + self.settings.election_delay);
+        let Some(group) = self.groups.get_mut(&cluster) else { return };
+        group.epoch += 1;
+        group.checkpoint = None;
+        group.leadership = Leadership::Electing { since: now, loss: Loss::Left(leader.clone()), elected: heir };
+        let epoch = group.epoch;
+        self.schedule(now + wait, Event::Elected(cluster, epoch));
+    }
+
     /// Followers of a group that reach each other.
-    fn connected(&self, group: &Group) -> Vec<ContainerId> {
+    pub(super) fn connected(&self, group: &Group) -> Vec<ContainerId> {
         let votes = |member: &str| group.frontend(member).is_some_and(|row| row.role == MemberRole::Follower && row.joined);
         let mut found = Vec::new();
         for (id, process) in &self.processes {

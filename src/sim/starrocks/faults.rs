@@ -26,6 +26,17 @@ pub(super) struct Faults {
     /// Releases whose nodes fail at their compactions.
     failing: Vec<Release>,
     cancelled_loads: u32,
+    /// What becomes of ALTER SYSTEM TRANSFER LEADER.
+    pub(super) transfer: Option<TransferFault>,
+}
+
+/// How a leader that is asked to hand its lead over does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferFault {
+    /// It says that it will, and nothing happens.
+    Silent,
+    /// It refuses.
+    Refused,
 }
 
 impl Faults {
@@ -168,6 +179,11 @@ impl StarRocks {
     /// So many loads are listed in `information_schema.loads`, all of them cancelled.
     pub fn cancel_loads(&mut self, count: u32) {
         self.faults.cancelled_loads = count;
+    }
+
+    /// Leaders keep their lead whatever they are asked, or hand it over again.
+    pub fn fail_transfers(&mut self, how: Option<TransferFault>) {
+        self.faults.transfer = how;
     }
 
     /// So many queries run on a node from now on, whichever process that is: clients that come back at once.

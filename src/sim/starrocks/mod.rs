@@ -41,11 +41,13 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transfer;
 mod users;
 mod version;
 mod warehouses;
 
 pub use audit::{Audit, HealthSample, ImageBuilt, Restart, Truth};
+pub use faults::TransferFault;
 pub use known::Known;
 pub use process::Component;
 pub use sockets::{Protocol, Socket};

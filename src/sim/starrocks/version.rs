@@ -11,7 +11,8 @@ pub struct Release {
 }
 
 /// Lines in the order in which they followed each other (starrocks.md §1.1).
-const LINES: [(u16, u16); 13] = [(2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (3, 0), (3, 1), (3, 2), (3, 3), (3, 4), (3, 5), (4, 0), (4, 1)];
+const LINES: [(u16, u16); 14] =
+    [(2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (3, 0), (3, 1), (3, 2), (3, 3), (3, 4), (3, 5), (4, 0), (4, 1), (4, 2)];
 
 impl Release {
     /// What tags that name no release are taken for: the newest release known in November 2026 (starrocks.md §1.1).
@@ -59,6 +60,11 @@ impl Release {
     /// Whether this release is the given one or newer.
     pub fn at_least(self, major: u16, minor: u16, patch: u16) -> bool {
         self >= Self::new(major, minor, patch)
+    }
+
+    /// Whether its frontends know ALTER SYSTEM TRANSFER LEADER. The line 4.2 is expected (starrocks.md §1.5) and plays 4.1 but for this.
+    pub(super) fn transfers_leader(self) -> bool {
+        self.at_least(4, 2, 0)
     }
 
     /// Major and minor.

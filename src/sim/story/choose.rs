@@ -6,9 +6,11 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
+use super::next_line::{FIRST, SECOND};
 use super::{Declares, Happening, Manner, Story, When};
 use crate::api::OperationPhase;
 use crate::release::{Direction, ReleaseTable, Version};
+use crate::sim::starrocks::TransferFault;
 
 /// Start releases: old and new patches of every line that can still be upgraded, so that every kind of hop is met.
 const STARTS: [(u64, u64, u64); 16] = [
@@ -29,6 +31,12 @@ const STARTS: [(u64, u64, u64); 16] = [
     (4, 0, 6),
     (4, 1, 1),
 ];
+
+/// In one of so many stories a catalog tells of the next line.
+const EVERY: u64 = 16;
+
+/// Ways of such stories.
+const NEXT_WAYS: [(Version, Version); 4] = [(FIRST, SECOND), (FIRST, SECOND), (SECOND, FIRST), (Version::new(4, 1, 7), SECOND)];
 
 /// Hops that a story may have at most: each takes its time.
 const MOST_HOPS: usize = 3;
@@ -51,14 +59,34 @@ impl Story {
     /// The story of a seed.
     pub fn of(seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
-        let (from, to) = way(&mut random);
+        let (mut from, mut to) = way(&mut random);
+        let next_line = seed.is_multiple_of(EVERY);
+        let mut transfer_fault = None;
+        if next_line {
+            // Drawn apart, so that the other seeds tell what they told before the line was thought of.
+            let mut apart = SmallRng::seed_from_u64(!seed);
+            (from, to) = *NEXT_WAYS.choose(&mut apart).unwrap_or(&(FIRST, SECOND));
+            transfer_fault = *[None, None, Some(TransferFault::Silent), Some(TransferFault::Refused)].choose(&mut apart).unwrap_or(&None);
+        }
         let frontends = *[1, 1, 3, 3, 3, 3, 5].choose(&mut random).unwrap_or(&3);
         let shared_data = random.random_range(0..8) == 0;
         let (backends, compute_nodes) =
             if shared_data { (0, random.random_range(1..=3)) } else { (random.random_range(1..=4), random.random_range(0..=2)) };
         let declares = if random.random_range(0..6) == 0 { Declares::Images } else { Declares::Version };
         let usual = Manner::default();
-        let mut story = Self { seed, frontends, backends, compute_nodes, declares, manner: usual, from, to, happenings: Vec::new() };
+        let mut story = Self {
+            seed,
+            frontends,
+            backends,
+            compute_nodes,
+            declares,
+            manner: usual,
+            next_line,
+            transfer_fault,
+            from,
+            to,
+            happenings: Vec::new(),
+        };
         for _ in 0..random.random_range(0..=5) {
             let when = match random.random_range(0..3) {
                 0 => When::In(PHASES.choose(&mut random).cloned().unwrap_or_default()),
@@ -104,7 +132,7 @@ impl Story {
 
     /// A release on the way, the start excluded.
     fn stop(&self, random: &mut SmallRng) -> Version {
-        let stops = ReleaseTable::embedded().path(&self.from, &self.to).map(|path| path.stops()).unwrap_or_default();
+        let stops = self.releases().table().path(&self.from, &self.to).map(|path| path.stops()).unwrap_or_default();
         stops.get(1..).and_then(|stops| stops.choose(random)).copied().unwrap_or(self.to)
     }
 
@@ -198,7 +226,7 @@ mod tests {
     fn every_story_goes_a_way_that_the_release_table_knows() {
         for seed in 0..300 {
             let story = Story::of(seed);
-            assert!(ReleaseTable::embedded().path(&story.from, &story.to).is_ok(), "{story}");
+            assert!(story.releases().table().path(&story.from, &story.to).is_ok(), "{story}");
             assert_ne!(story.from, story.to, "{story}");
         }
     }
@@ -212,6 +240,7 @@ mod tests {
         assert!(stories.iter().any(|story| story.to < story.from));
         assert!(stories.iter().any(|story| story.is_shared_data()));
         assert!(stories.iter().any(|story| story.declares == Declares::Images));
+        assert!(stories.iter().any(|story| story.transfer_fault.is_some()) && stories.iter().any(|story| story.next_line));
         let some =
             |is: fn(&Manner) -> bool| stories.iter().any(|story| is(&story.manner)) && stories.iter().any(|story| !is(&story.manner));
         assert!(some(|manner| manner.compute_nodes_at_once > 1) && some(|manner| !manner.drain.is_zero()));

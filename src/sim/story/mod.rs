@@ -1,6 +1,7 @@
 //! A seed in, a story out: which cluster, from which release to which, and what happens to it on the way. Pure data that can be shortened.
 
 mod choose;
+mod next_line;
 mod resource;
 
 pub use resource::{CONSENTS, SHARED_CONF, merge};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::api::OperationPhase;
 use crate::release::Version;
+use crate::sim::starrocks::TransferFault;
 
 /// Name of the ConfigMap with `fe.conf` of shared-data clusters.
 pub const FRONTEND_CONFIG: &str = "sim-fe-conf";
@@ -29,6 +31,10 @@ pub struct Story {
     pub declares: Declares,
     /// How upgrades are to be done.
     pub manner: Manner,
+    /// Whether a catalog tells of the line after the newest known one.
+    pub next_line: bool,
+    /// What becomes of a leader that is asked to hand its lead over; `None` when it does.
+    pub transfer_fault: Option<TransferFault>,
     /// Release of the beginning.
     pub from: Version,
     /// Release that is asked for once the cluster is Ready.
@@ -309,6 +315,9 @@ impl fmt::Display for Story {
         }
         if self.manner.verdict {
             write!(out, ", judged canaries")?;
+        }
+        if let Some(fault) = self.transfer_fault {
+            write!(out, ", leaders keep their lead ({fault:?})")?;
         }
         for (when, happening) in &self.happenings {
             write!(out, "\n    {when}  {happening:?}")?;

@@ -17,6 +17,7 @@ mod members;
 mod recordings;
 mod restore;
 mod settings;
+mod transfers;
 mod versions;
 
 pub(super) type Line = BTreeMap<String, Option<String>>;
