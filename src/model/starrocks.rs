@@ -129,8 +129,12 @@ pub struct RoutineLoad {
 pub enum RoutineLoadState {
     /// NEED_SCHEDULE, RUNNING, or UNSTABLE (from 3.3 on): it loads, or will as soon as it is scheduled.
     Active,
-    /// PAUSED, by its owner or by StarRocks.
+    /// PAUSED, by StarRocks or by somebody whom the frontends have forgotten: a follower replays the state without the reason, so that a new leader
+    /// shows none (`RoutineLoadMgr.replayChangeRoutineLoadJob`).
     Paused,
+    /// PAUSED by a user, says its reason: `ErrorReason{errCode = 100, msg='User root pauses routine load job'}`, where 100 is `MANUAL_PAUSE_ERR`
+    /// (`RoutineLoadMgr.pauseRoutineLoadJob`, `InternalErrorCode`).
+    PausedByUser,
     /// STOPPED or CANCELLED, which is final.
     Ended,
     /// A word that no known release uses.

@@ -20,7 +20,8 @@ const SCHEMA_CHANGE: &str = "schema change of";
 pub(super) struct Depth {
     /// Every user table, because nodes are being restarted or soon will be.
     tables: Option<RunMode>,
-    /// Routine loads, because a hop may soon begin or has just ended.
+    /// Routine loads, because a hop may soon begin or has just ended, or because their owners may pause them while it is on: frontends forget that
+    /// with the next leader.
     routine_loads: bool,
     /// The journal's length, because a hop may soon begin.
     pub(super) journal: bool,
@@ -34,8 +35,8 @@ impl Depth {
         let near = operation.is_some() || pods.values().any(differs);
         let versioned = operation.filter(|operation| matches!(operation.kind, OperationKind::Upgrade | OperationKind::Downgrade));
         let begins = versioned.map_or(operation.is_none() && near, |operation| operation.phase == OperationPhase::Preflight);
-        let ends = versioned.is_some_and(|operation| operation.phase == OperationPhase::Thaw && !operation.routine_loads.is_empty());
-        Self { tables: near.then_some(cluster.run_mode), routine_loads: begins || ends, journal: begins }
+        let owes = versioned.is_some_and(|operation| operation.phase >= OperationPhase::Canary && !operation.routine_loads.is_empty());
+        Self { tables: near.then_some(cluster.run_mode), routine_loads: begins || owes, journal: begins }
     }
 }
 

@@ -224,7 +224,18 @@ async fn a_missing_login_fails_every_sql_question_without_asking() {
 #[tokio::test]
 async fn routine_loads_and_the_journal_of_the_leader_are_asked_about_before_a_hop_and_loads_after_it() {
     let mut fake = fake(&[]);
-    let jobs = Rows::from_texts(&["Id", "Name", "State"], &[&["1", "a", "RUNNING"], &["2", "b", "PAUSED"], &["3", "c", "UNSTABLE"]]);
+    let by_user = "ErrorReason{errCode = 100, msg='User root pauses routine load job'}";
+    let by_itself = "ErrorReason{errCode = 102, msg='Current error rows is more than max error num'}";
+    let jobs = Rows::from_texts(
+        &["Id", "Name", "State", "ReasonOfStateChanged"],
+        &[
+            &["1", "a", "RUNNING", ""],
+            &["2", "b", "PAUSED", ""],
+            &["3", "c", "UNSTABLE", ""],
+            &["4", "d", "PAUSED", by_user],
+            &["5", "e", "PAUSED", by_itself],
+        ],
+    );
     fake.answers.insert("SHOW DATABASES".to_owned(), Rows::from_texts(&["Database"], &[&["sys"], &["b1"]]));
     fake.answers.insert("SHOW ROUTINE LOAD FROM `b1`".to_owned(), jobs);
     let at = |phase: OperationPhase| {
@@ -235,7 +246,13 @@ async fn routine_loads_and_the_journal_of_the_leader_are_asked_about_before_a_ho
     let observed = seen(&fake, &caches(&THREE), &at(OperationPhase::Preflight)).await;
     let told: Vec<(String, RoutineLoadState)> =
         observed.group.routine_loads.known().unwrap().iter().map(|job| (job.name.clone(), job.state)).collect();
-    let expected = [("a", RoutineLoadState::Active), ("b", RoutineLoadState::Paused), ("c", RoutineLoadState::Active)];
+    let expected = [
+        ("a", RoutineLoadState::Active),
+        ("b", RoutineLoadState::Paused),
+        ("c", RoutineLoadState::Active),
+        ("d", RoutineLoadState::PausedByUser),
+        ("e", RoutineLoadState::Paused),
+    ];
     assert_eq!(told, expected.map(|(name, state)| (name.to_owned(), state)));
     assert_eq!(observed.group.journal_since_image, Answer::Known(7));
     let asked = fake.asked.lock().expect("no panic").iter().filter(|(_, question)| question == "/metrics").count();

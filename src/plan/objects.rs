@@ -4,10 +4,12 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet, StatefulSetSpec};
 use serde_json::Value;
 
 use super::draft::{Draft, Form};
+use super::health;
+use super::versions::Leg;
 use super::view::{Fleet, View};
 use crate::build::{self, Strategy};
 use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, CONFIGURATION_ANNOTATION};
-use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Request, Step, WaitingOn, Workload};
+use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Pod, Request, Step, WaitingOn, Workload};
 use crate::release::{Image, Version};
 
 /// Adds the steps that bring objects to what the forms and the resource want.
@@ -29,6 +31,22 @@ pub(super) fn run(view: &View<'_>, draft: &mut Draft) {
 pub(super) fn image_at(cluster: &Cluster, workload: &Workload, release: &Version) -> String {
     let claimed = workload.claim.release().or(cluster.version);
     if claimed == Some(*release) { workload.image.to_string() } else { workload.image.with_version(release) }
+}
+
+/// The image a component has in a leg. A way back leads to what runs here: its namesake where the wanted image is may be another build, or none.
+/// Where no pod of that release is left, it is all there is to go by.
+pub(super) fn image_of(view: &View<'_>, leg: &Leg, fleet: &Fleet<'_>, workload: &Workload) -> String {
+    let release = leg.release_of(fleet.component);
+    let asked = workload.claim.release().or(view.cluster.version) == Some(release);
+    if !asked && (leg.nodes_return || leg.diversion.is_some()) {
+        let ran = |pod: &&&Pod| !health::is_broken(pod) && Image::parse(&pod.image).claim().release() == Some(release);
+        let images: Vec<&str> = fleet.pods.values().filter(ran).map(|pod| pod.image.as_str()).collect();
+        // Once it is handed out, it stays the same.
+        if let Some(image) = fleet.live_image().filter(|image| images.contains(image)).or_else(|| images.first().copied()) {
+            return image.to_owned();
+        }
+    }
+    image_at(view.cluster, workload, &release)
 }
 
 /// Whether pods would be made anew if the template in this image were applied.

@@ -116,7 +116,7 @@ fn stand<'v, 'a>(view: &'v View<'a>, course: &Course<'_>, component: Component) 
     let fleet = view.fleet(component)?;
     let workload = fleet.workload?;
     let image = match course.leg {
-        Some(leg) => objects::image_at(view.cluster, workload, &leg.release_of(component)),
+        Some(leg) => objects::image_of(view, leg, fleet, workload),
         None => workload.image.to_string(),
     };
     let absent = fleet.live.is_none();

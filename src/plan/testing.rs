@@ -378,7 +378,7 @@ impl World {
         let deep = self.status.operation.is_some() || self.pods.values().any(differs);
         let phase = self.status.operation.as_ref().map(|operation| &operation.phase);
         let begins = phase.map_or(deep, |phase| *phase == OperationPhase::Preflight);
-        let ends = phase == Some(&OperationPhase::Thaw);
+        let begun = phase.is_some_and(|phase| *phase >= OperationPhase::Canary);
         let row = |pod: &String, row: &BackendRow| BackendRow { running_queries: Some(self.queries_on(pod)), ..row.clone() };
         let rows = |component: Component| {
             self.node_rows.iter().filter(|((of, _), _)| *of == component).map(|((_, pod), known)| row(pod, known)).collect()
@@ -393,7 +393,7 @@ impl World {
             single_replica_tables: if deep { Answer::Known(0) } else { Answer::NotAsked },
             schema_changes: if deep { Answer::Known(self.schema_changes) } else { Answer::NotAsked },
             running_jobs: if deep { Answer::Known(Vec::new()) } else { Answer::NotAsked },
-            routine_loads: if begins || ends { Answer::Known(self.loads()) } else { Answer::NotAsked },
+            routine_loads: if begins || begun { Answer::Known(self.loads()) } else { Answer::NotAsked },
             journal_since_image: if begins { Answer::Known(self.journal_since_image) } else { Answer::NotAsked },
         }
     }
@@ -484,6 +484,10 @@ impl World {
         let serving =
             |name: &&String| self.processes.get(*name).is_some_and(|process| process.serving) && self.frontend_rows.contains_key(*name);
         self.leader = self.pods.keys().find(serving).cloned();
+        // A follower replays that a job is paused, not by whom.
+        for state in self.routine_loads.values_mut().filter(|state| **state == RoutineLoadState::PausedByUser) {
+            *state = RoutineLoadState::Paused;
+        }
     }
 
     fn execute(&mut self, statement: &Statement) {

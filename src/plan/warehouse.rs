@@ -11,7 +11,10 @@ use super::{at_rest_or_busy, continued, decide, is_authorised, objects, remember
 use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
 use crate::model::cluster::RunMode;
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, OBJECT_FINALIZER, WarehouseReport, fleet_name, sql_name};
-use crate::model::{Component, Decision, ObjectKey, ObjectKind, Observed, Ownership, Statement, Step, Timestamp, WaitingOn, WarehouseWait};
+use crate::model::{
+    Component, Decision, ObjectKey, ObjectKind, Observed, Ownership, Pod, Statement, Step, Timestamp, WaitingOn, WarehouseWait,
+};
+use crate::release::Image;
 
 /// Decides what is to be done next for a warehouse.
 pub(super) fn plan(view: &View<'_>, report: &WarehouseReport) -> Decision {
@@ -122,11 +125,17 @@ fn serve(view: &View<'_>, frontier: &Frontier, made: bool, draft: &mut Draft) {
 }
 
 /// Compute nodes keep nothing, so it does not matter where they come from; but none may be older than a frontend, nor more than a hop newer.
+/// Frontends that have not said what they run are not known to allow anything: a template that is out is never judged again for its new pods.
 fn releases_apart(view: &View<'_>, frontier: &Frontier) -> Option<WaitingOn> {
     let fleet = view.fleet(Component::ComputeNode)?;
     let wanted = fleet.workload?.claim.release()?;
-    if fleet.live_release() == Some(wanted) || view.consents("UnlistedReleases") {
+    let claims = |pod: &Pod| Image::parse(&pod.image).claim().release();
+    let has_moved = fleet.live_release() == Some(wanted) && fleet.outdated().all(|pod| claims(pod) == Some(wanted));
+    if has_moved || view.consents("UnlistedReleases") {
         return None;
+    }
+    if let Some(wait) = unheard(view, frontier) {
+        return Some(wait);
     }
     let table = view.cluster.releases.table();
     let apart =
@@ -138,6 +147,17 @@ fn releases_apart(view: &View<'_>, frontier: &Frontier) -> Option<WaitingOn> {
         view.cluster.frontends_of()
     );
     Some(WaitingOn::VersionsApart { detail })
+}
+
+/// What has to be answered before releases can be compared with those of the frontends.
+fn unheard(view: &View<'_>, frontier: &Frontier) -> Option<WaitingOn> {
+    if frontier.missing.is_some() || !frontier.frontends.is_empty() {
+        return frontier.missing.clone();
+    }
+    Some(match &frontier.unreadable {
+        Some((component @ Component::Frontend, text)) => WaitingOn::VersionUnknown { component: *component, text: text.clone() },
+        _ => WaitingOn::FrontendsNotServing { serving: view.serving_frontends(), wanted: view.cluster.frontend.replicas },
+    })
 }
 
 /// Pods first, then their rows, then the warehouse, then the finalizers: each once what comes before is seen to be gone.

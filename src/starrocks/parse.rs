@@ -201,17 +201,16 @@ pub fn running_jobs(rows: &Rows) -> Result<Vec<String>, RowError> {
 pub fn routine_loads(rows: &Rows, database: &str) -> Result<Vec<RoutineLoad>, RowError> {
     rows.require(&["Name"])?;
     rows.require(&["State"])?;
-    let state = |text: &str| match text {
+    // Written by `ErrorReason.toString`; the documentation shows `code=errCode = 100`.
+    let by_user = |reason: &str| reason.split_once("errCode = ").and_then(|(_, rest)| rest.split(',').next()) == Some("100");
+    let state = |row: &Row<'_>| match row.words(&["State"]) {
+        "PAUSED" if by_user(row.words(&["ReasonOfStateChanged"])) => RoutineLoadState::PausedByUser,
         "NEED_SCHEDULE" | "RUNNING" | "UNSTABLE" => RoutineLoadState::Active,
         "PAUSED" => RoutineLoadState::Paused,
         "STOPPED" | "CANCELLED" => RoutineLoadState::Ended,
         _ => RoutineLoadState::Unknown,
     };
-    let job = |row: Row<'_>| RoutineLoad {
-        database: database.to_owned(),
-        name: row.words(&["Name"]).to_owned(),
-        state: state(row.words(&["State"])),
-    };
+    let job = |row: Row<'_>| RoutineLoad { database: database.to_owned(), name: row.words(&["Name"]).to_owned(), state: state(&row) };
     Ok(rows.iter().map(job).collect())
 }
 

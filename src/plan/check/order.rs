@@ -32,11 +32,15 @@ pub(super) fn nodes_never_behind_frontends(case: &Case<'_>) -> Vec<String> {
 fn moving(case: &Case<'_>, component: Component, to: Version) -> Option<String> {
     let table = case.cluster.releases.table();
     let running = case.running(component);
-    if running.iter().all(|running| *running == to) {
-        return None;
-    }
     // Compute nodes of a warehouse keep nothing: only their distance to the frontends counts.
     let keeps = case.cluster.warehouse.is_none();
+    let stays = running.iter().all(|running| *running == to);
+    if !keeps && (running.is_empty() || !stays) && case.running(Component::Frontend).is_empty() {
+        return Some(format!("the {component} would go to {to} although no frontend has said what it runs"));
+    }
+    if stays {
+        return None;
+    }
     if let Some(from) = running.iter().find(|from| keeps && table.hop(from, &to).is_err()) {
         return Some(format!("the {component} would go from {from} to {to}, which the release table does not allow"));
     }

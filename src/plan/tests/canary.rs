@@ -187,6 +187,31 @@ fn a_no_turns_back_by_itself_where_that_is_wanted_and_the_way_back_is_not_judged
 }
 
 #[test]
+fn the_way_back_leads_to_the_very_images_that_ran() {
+    let images = |spec: &mut Value, registry: &str, release: &str| {
+        for (section, kind) in [("starRocksFeSpec", "fe"), ("starRocksBeSpec", "be")] {
+            spec[section]["image"] = json!(format!("{registry}/{kind}-ubuntu:{release}"));
+        }
+    };
+    let mut spec = spec("3.3.13", 3, 3, 0);
+    images(&mut spec, "old.example", "3.3.13@sha256:aa");
+    spec["upgradePolicy"] = with_sql(json!({"onFailure": "RollBack"}));
+    let mut world = World::risen(spec);
+    world.verdict.0 = said("0");
+    world.edit(|spec| images(spec, "new.example", "3.4.10@sha256:bb"));
+    world.run_until(400, |world, _| world.status.operation.as_ref().is_some_and(|operation| operation.turn_back == Some(true)));
+    assert_eq!(world.pods["kube-be-2"].image, "new.example/be-ubuntu:3.4.10@sha256:bb");
+    world.run_until(400, |world, _| world.status.operation.is_none());
+    (0..5).for_each(|_| drop(world.pass()));
+    for pod in world.pods.values() {
+        assert_eq!(pod.image, format!("old.example/{}-ubuntu:3.3.13@sha256:aa", &pod.name[5..7]), "{}", pod.name);
+        let set = &world.objects[&crate::model::ObjectKind::StatefulSet][&pod.name[..7]];
+        assert_eq!(pod.revision, set.text("/status/updateRevision"), "{} is outdated", pod.name);
+    }
+    assert_eq!(world.restarts(), ["kube-be-2", "kube-be-2"]);
+}
+
+#[test]
 fn where_every_backend_is_a_canary_the_frontends_wait_for_the_verdict() {
     let mut world = asked([3, 1, 1], with_sql(json!({"consents": ["SingleReplicaTables"], "canarySoakSeconds": 40})));
     world.verdict.0 = said("0");

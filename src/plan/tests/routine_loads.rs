@@ -1,7 +1,7 @@
 //! Routine loads around upgrades: those that ran run again, those that did not stay as they were.
 
 use super::super::testing::{World, spec};
-use crate::model::starrocks::RoutineLoadState::{Active, Ended, Paused};
+use crate::model::starrocks::RoutineLoadState::{Active, Ended, Paused, PausedByUser};
 use crate::model::{Answer, Silence, SilenceKind, Statement, Step, WaitingOn};
 
 fn world(version: &str) -> World {
@@ -55,6 +55,22 @@ fn a_load_that_was_stopped_meanwhile_is_told_and_left_alone() {
     assert!(decision.notices.iter().any(|notice| notice.warning && notice.message.contains("d.clicks")));
     world.run_to_rest(100);
     assert!(resumed(&world).is_empty());
+}
+
+#[test]
+fn a_load_that_its_owner_pauses_meanwhile_is_told_and_stays_paused() {
+    for (resumes, restarts) in [(0, 1), (1, 5)] {
+        let mut world = world("3.5.8");
+        world.broken_loads.insert("clicks".to_owned());
+        world.ask_for("3.5.9");
+        world.run_until(300, |world, _| world.restarts().len() == restarts && resumed(world).len() == resumes);
+        world.routine_loads.insert("clicks".to_owned(), PausedByUser);
+        let decision = world.run_until(300, |_, decision| decision.notices.iter().any(|notice| notice.reason == "RoutineLoadLeftPaused"));
+        assert!(decision.notices.iter().any(|notice| notice.warning && notice.message.contains("RESUME ROUTINE LOAD FOR d.clicks")));
+        world.run_to_rest(100);
+        assert_ne!(world.routine_loads["clicks"], Active);
+        assert_eq!(resumed(&world).len(), resumes);
+    }
 }
 
 #[test]

@@ -385,10 +385,9 @@ fn nothing_is_dropped_while_nobody_answers() {
         stage.observed.pods.retain(|_, pod| pod.component == Component::Frontend);
         stage.rows.clear();
         let mut observed = stage.look();
-        let silence = Silence { kind: SilenceKind::TimedOut, message: "no answer".to_owned() };
         match silent {
-            "nodes" => observed.group.compute_nodes = Answer::Failed(silence),
-            _ => observed.warehouse.as_mut().unwrap().names = Answer::Failed(silence),
+            "nodes" => observed.group.compute_nodes = silence(),
+            _ => observed.warehouse.as_mut().unwrap().names = silence(),
         }
         let decision = plan(&stage.proven(), &observed);
         assert_eq!((codes(&decision), decision.steps.as_slice()), (vec!["SR-2506", "SR-2103"], &[][..]), "{silent}");
@@ -415,6 +414,80 @@ fn compute_nodes_are_never_older_than_a_frontend_nor_far_ahead() {
         assert_eq!(decision.steps, [Step::Hold]);
         assert_eq!(codes(&next).contains(&"SR-2212"), !allowed, "{image}: {:?}", next.waiting_on);
     }
+}
+
+fn silence<T>() -> Answer<T> {
+    Answer::Failed(Silence { kind: SilenceKind::TimedOut, message: "no answer".to_owned() })
+}
+
+fn is_set(step: &Step) -> bool {
+    matches!(step, Step::Apply(Object::StatefulSet(_)))
+}
+
+#[test]
+fn silent_frontends_do_not_let_another_release_in() {
+    // One restart of a lone frontend is enough: nobody answers, and its row is asked of nobody else.
+    let silent = |stage: &Stage, nodes_answer: bool| {
+        let mut observed = stage.look();
+        observed.frontends.clear();
+        observed.group.frontends = silence();
+        if !nodes_answer {
+            observed.group.compute_nodes = silence();
+        }
+        observed
+    };
+    for nodes_answer in [true, false] {
+        for image in ["3.4.10", "4.0.4"] {
+            let mut stage = Stage::risen();
+            stage.edit("image", json!(format!("starrocks/cn-ubuntu:{image}")));
+            let observed = silent(&stage, nodes_answer);
+            let decision = plan(&stage.proven(), &observed);
+            assert!(!decision.steps.iter().any(is_set), "{image}: {:#?}", decision.steps);
+            assert!(codes(&decision).contains(&"SR-2103"), "{image}: {:?}", decision.waiting_on);
+        }
+    }
+    // Nothing of it is made either, although its frontends are ready as far as Kubernetes knows.
+    let mut fresh = Stage::new();
+    fresh.template["image"] = json!("starrocks/cn-ubuntu:3.4.10");
+    fresh.held = true;
+    let decision = plan(&fresh.proven(), &silent(&fresh, false));
+    assert!(!decision.steps.iter().any(is_set), "{:#?}", decision.steps);
+}
+
+#[test]
+fn check_lets_no_other_release_in_beside_frontends_that_have_not_said_theirs() {
+    let mut stage = Stage::risen();
+    stage.edit("image", json!("starrocks/cn-ubuntu:4.0.4"));
+    let mut observed = stage.look();
+    let mut decision = plan(&stage.proven(), &observed);
+    assert!(decision.steps.iter().any(is_set), "{:#?}", decision.steps);
+    decision.steps.retain(is_set);
+    assert_eq!(check(&stage.proven(), &observed, &decision), []);
+    for nodes_answer in [true, false] {
+        observed.frontends.clear();
+        observed.group.frontends = silence();
+        if !nodes_answer {
+            observed.group.compute_nodes = silence();
+        }
+        let rules: Vec<u8> = check(&stage.proven(), &observed, &decision).iter().map(|violation| violation.rule).collect();
+        assert!(rules.contains(&4), "{nodes_answer}: {rules:?}");
+    }
+}
+
+#[test]
+fn nodes_that_have_yet_to_take_a_release_beside_which_the_frontends_must_not_run_are_left_as_they_are() {
+    let mut stage = Stage::risen();
+    stage.edit("image", json!("starrocks/cn-ubuntu:4.0.4"));
+    stage.run_until(|decision| decision.steps.iter().any(|step| matches!(step, Step::RestartPod { .. })));
+    // The template is out. Before the first pod is made from it the frontends go down a line.
+    let mut observed = stage.look();
+    for report in observed.frontends.values_mut() {
+        report.version = Answer::Known("3.4.10-abc1234".to_owned());
+    }
+    let decision = plan(&stage.proven(), &observed);
+    assert!(codes(&decision).contains(&"SR-2212"), "{:?}", decision.waiting_on);
+    assert_eq!(decision.steps, []);
+    assert_eq!(check(&stage.proven(), &observed, &decision), []);
 }
 
 #[test]

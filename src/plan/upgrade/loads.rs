@@ -1,4 +1,5 @@
-//! Routine load jobs that ran before a hop and are paused after it are resumed; jobs that their owner had paused are never touched.
+//! Routine load jobs that ran before a hop and are paused after it are resumed; jobs that their owner had paused, or is known to have paused
+//! meanwhile, are never touched.
 
 use std::time::Duration;
 
@@ -19,6 +20,21 @@ pub(super) fn active(view: &View<'_>) -> Result<Vec<RoutineLoadMark>, WaitingOn>
     let jobs = require(&view.observed.group.routine_loads, QUESTION)?;
     let mark = |job: &RoutineLoad| RoutineLoadMark { database: job.database.clone(), name: job.name.clone(), ..RoutineLoadMark::default() };
     Ok(jobs.iter().filter(|job| job.state == RoutineLoadState::Active).map(mark).collect())
+}
+
+/// Forgets the jobs that a user has paused since, while the frontends can tell.
+pub(super) fn leave_to_owners(view: &View<'_>, draft: &mut Draft) {
+    let Some(jobs) = view.observed.group.routine_loads.known() else { return };
+    let is_left = |mark: &RoutineLoadMark| {
+        let same = |job: &&RoutineLoad| job.database == mark.database && job.name == mark.name;
+        jobs.iter().find(same).is_some_and(|job| job.state == RoutineLoadState::PausedByUser)
+    };
+    let marks = draft.operation.as_ref().map(|operation| operation.routine_loads.clone()).unwrap_or_default();
+    let (left, kept): (Vec<_>, Vec<_>) = marks.into_iter().partition(is_left);
+    left.iter().for_each(|mark| tell_left(mark, draft));
+    if !left.is_empty() {
+        draft.remember(|operation| operation.routine_loads = kept);
+    }
 }
 
 /// Resumes what is paused and was not; forgets each job once it loads again, has ended, or cannot be helped. Returns whether none is left.
@@ -53,6 +69,10 @@ fn go_on(view: &View<'_>, jobs: &[RoutineLoad], mark: RoutineLoadMark, draft: &m
     match found.map(|job| job.state) {
         Some(RoutineLoadState::Active) => return None,
         Some(RoutineLoadState::Paused) => {}
+        Some(RoutineLoadState::PausedByUser) => {
+            tell_left(&mark, draft);
+            return None;
+        }
         Some(RoutineLoadState::Unknown) => {
             draft.warn("RoutineLoadUnclear", format!("{} ran before and is in a state that this operator does not know", label(&mark)));
             return None;
@@ -76,6 +96,14 @@ fn go_on(view: &View<'_>, jobs: &[RoutineLoad], mark: RoutineLoadMark, draft: &m
     }
     draft.execute(view, Statement::ResumeRoutineLoad { database: mark.database.clone(), name: mark.name.clone() });
     Some(RoutineLoadMark { resumes: mark.resumes + 1, resumed_at: Some(view.now().to_seconds_text()), ..mark })
+}
+
+fn tell_left(mark: &RoutineLoadMark, draft: &mut Draft) {
+    let job = label(mark);
+    draft.warn(
+        "RoutineLoadLeftPaused",
+        format!("{job} was paused by a user during the upgrade and stays so; RESUME ROUTINE LOAD FOR {job} ends that"),
+    );
 }
 
 fn label(mark: &RoutineLoadMark) -> String {

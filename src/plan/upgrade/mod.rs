@@ -54,6 +54,7 @@ pub(super) fn drive(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> Permit {
     announce(view, &operation, leg, draft);
     draft.operation = Some(operation);
     if begun {
+        loads::leave_to_owners(view, draft);
         let frozen = freeze::drive(view, leg, draft);
         return Permit { begin: true, restart: frozen };
     }

@@ -27,7 +27,7 @@ fn wanted<'a>(view: &View<'a>, leg: &Leg) -> BTreeMap<String, Pull<'a>> {
     let mut pulls = BTreeMap::new();
     for fleet in view.fleets().filter(moves) {
         let Some(workload) = fleet.workload else { continue };
-        let image = objects::image_at(view.cluster, workload, &leg.release_of(fleet.component));
+        let image = objects::image_of(view, leg, fleet, workload);
         for node in fleet.pods.values().filter_map(|pod| pod.node.as_deref()) {
             let name = pull_name(view.cluster, node, &image);
             pulls.entry(name).or_insert(Pull { workload, node, image: image.clone() });

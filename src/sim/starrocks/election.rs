@@ -185,6 +185,7 @@ impl StarRocks {
         group.frontends.iter_mut().for_each(|row| row.failures = 0);
         if group.had_leader {
             group.nodes.values_mut().for_each(forget_unjournaled);
+            group.activity.pause_reasons.clear();
         }
         group.had_leader = true;
         let (epoch, alone) = (group.epoch, group.majority() == 1);

@@ -348,8 +348,8 @@ fn routine_loads(group: &Group, database: &str, with_ended: bool) -> SqlReply {
         .routine_loads
         .iter()
         .filter(|(_, state)| with_ended || !matches!(state.as_str(), "STOPPED" | "CANCELLED"))
-        .filter_map(|(name, state)| Some((name.split_once('.').filter(|(from, _)| *from == database)?.1, state)));
-    let lines = jobs.enumerate().map(|(number, (job, state))| {
+        .filter_map(|(name, state)| Some((name, name.split_once('.').filter(|(from, _)| *from == database)?.1, state)));
+    let lines = jobs.enumerate().map(|(number, (name, job, state))| {
         columns
             .iter()
             .map(|column| {
@@ -358,6 +358,7 @@ fn routine_loads(group: &Group, database: &str, with_ended: bool) -> SqlReply {
                     "Name" => job.to_owned(),
                     "DbName" => database.to_owned(),
                     "State" => state.clone(),
+                    "ReasonOfStateChanged" if state == "PAUSED" => group.activity.pause_reasons.get(name).cloned().unwrap_or_default(),
                     "DataSourceType" => "KAFKA".to_owned(),
                     _ => String::new(),
                 })

@@ -210,6 +210,8 @@ pub(super) struct Activity {
     pub(super) backups: BTreeMap<String, String>,
     /// `db.job` to state of a routine load.
     pub(super) routine_loads: BTreeMap<String, String>,
+    /// `db.job` to the reason of a pause, as far as the leader has not changed since: followers replay the state alone.
+    pub(super) pause_reasons: BTreeMap<String, String>,
     /// Database name to number of running schema changes.
     pub(super) schema_changes: BTreeMap<String, u32>,
 }

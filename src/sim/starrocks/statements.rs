@@ -193,6 +193,11 @@ impl StarRocks {
         match group.activity.routine_loads.get_mut(&name) {
             Some(known) => {
                 *known = state.to_owned();
+                let reason = format!("ErrorReason{{errCode = 100, msg='User {} pauses routine load job'}}", session.user);
+                match state {
+                    "PAUSED" => group.activity.pause_reasons.insert(name, reason),
+                    _ => group.activity.pause_reasons.remove(&name),
+                };
                 Ok(done())
             }
             None => {

@@ -132,7 +132,10 @@ fn jobs_and_objects_answer_as_recorded() {
     assert_eq!(text(&world.lines("fe-0", "use b1; SHOW ROUTINE LOAD")[0], "State"), "RUNNING");
     world.sql("fe-0", "PAUSE ROUTINE LOAD FOR b1.job1");
     assert_eq!(text(&world.lines("fe-0", "SHOW ROUTINE LOAD FROM b1")[0], "State"), "PAUSED");
+    let reason = "ErrorReason{errCode = 100, msg='User root pauses routine load job'}";
+    assert_eq!(text(&world.lines("fe-0", "SHOW ROUTINE LOAD FROM b1")[0], "ReasonOfStateChanged"), reason);
     world.sql("fe-0", "RESUME ROUTINE LOAD FOR `b1`.`job1`");
+    assert_eq!(text(&world.lines("fe-0", "SHOW ROUTINE LOAD FROM b1")[0], "ReasonOfStateChanged"), "");
     assert_eq!(text(&world.lines("fe-0", "SHOW ROUTINE LOAD FROM `b1`")[0], "State"), "NEED_SCHEDULE");
     world.sr.set_routine_load("ns1", "b1.job1", "STOPPED");
     assert!(world.lines("fe-0", "SHOW ROUTINE LOAD FROM b1").is_empty(), "history only with ALL");
