@@ -87,9 +87,10 @@ pub struct UpgradePolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_required: Option<bool>,
 
-    /// Whether the images of a hop are pulled to the nodes of Kubernetes that need them before anything is changed for it. Default false. True
+    /// Whether the images of a hop, or of a rollout that changes images at the same release, are pulled to the nodes of Kubernetes that need
+    /// them before anything is changed for it. Default false. True
     /// makes one short-lived pod for each node and image, with the pull secrets, account and security context of the component and a command
-    /// that ends at once; an image that cannot be pulled then holds the hop (SR-2225) while every StarRocks node still runs as before, and
+    /// that ends at once; an image that cannot be pulled then holds it (SR-2225) while every StarRocks node still runs as before, and
     /// restarts do not wait for pulls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pre_pull_images: Option<bool>,
@@ -103,7 +104,7 @@ pub struct UpgradePolicy {
     ///
     /// SkipHealthGates: go on although backends are down, tablets lack replicas or loads fail. Data may become unreadable.
     ///
-    /// IgnoreDisruptionBudgets: upgrade although a PodDisruptionBudget of these pods allows no disruption.
+    /// IgnoreDisruptionBudgets: restart pods although a PodDisruptionBudget of them allows no disruption.
     ///
     /// UnlistedReleases: roll images whose tag is no known release (latest, a branch, a release candidate); the operator
     /// then cannot tell an upgrade from a downgrade and proves no version pair.

@@ -12,7 +12,8 @@ use super::resources::Resource;
 use super::subject::Subject;
 use crate::api::StarRocksClusterStatus;
 use crate::apply::{self, Regarding, Report, StepError, Target};
-use crate::model::{Decision, LiveObject, Observed, Silence};
+use crate::model::{Cluster, Decision, LiveObject, Observed, Silence};
+use crate::observe;
 use crate::starrocks::Login;
 
 /// How soon to look again when the caches are behind our own acts; their events bring it forward.
@@ -83,6 +84,13 @@ pub(super) async fn recall(context: &Context, subject: &Subject, owner_uid: &str
         }
     }
     context.memories.remember_taken(subject, taken);
+}
+
+/// Looks at PodDisruptionBudgets, if the decision may depend on them.
+pub(super) async fn look_at_budgets(context: &Context, cluster: &Cluster, observed: &mut Observed) {
+    if observe::budgets_matter(cluster, observed) {
+        observed.budgets = observe::disruption_budgets(&context.hands.client, &cluster.namespace).await;
+    }
 }
 
 /// Notes what the pass did and when to look again.

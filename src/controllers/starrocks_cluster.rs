@@ -54,9 +54,7 @@ pub(super) async fn reconcile(context: &Context, subject: &Subject) -> Result<Ne
         Known::NotYet => None,
     };
     pass::recall(context, subject, &cluster.uid, &mut observed).await;
-    if observe::hop_is_near(&cluster, &observed) {
-        observed.budgets = observe::disruption_budgets(&context.hands.client, &cluster.namespace).await;
-    }
+    pass::look_at_budgets(context, &cluster, &mut observed).await;
     logs::listen(context, subject, &mut observed).await;
     lookups.learn_from(&observed);
     let (decision, violations) = plan::guarded(&cluster, &observed);

@@ -114,6 +114,7 @@ async fn serve(
     let starrocks = &*context.hands.starrocks;
     let mut observed = observe::observe_warehouse(&warehouse, &context.caches, starrocks, &login, &resource.status, report, now).await;
     pass::recall(context, subject, &resource.uid, &mut observed).await;
+    pass::look_at_budgets(context, &warehouse, &mut observed).await;
     logs::listen(context, subject, &mut observed).await;
     lookups.learn_from(&observed);
     let (decision, violations) = plan::guarded(&warehouse, &observed);

@@ -58,11 +58,11 @@ pub fn namespaced_rules() -> Vec<PolicyRule> {
     }
     rules.extend(owned.into_iter().map(|(group, plurals)| rule(group, &plurals, &OWNED_VERBS)));
     rules.extend([
-        // Made are only pods that have an image pulled before a hop (spec.upgradePolicy.prePullImages).
+        // Made are only pods that have an image pulled before a hop or a rollout (spec.upgradePolicy.prePullImages).
         rule("", &["pods"], &["create", "delete", "list", "watch"]),
         // The end of the log of a container that crashes, once per run, for the line that says why.
         rule("", &["pods/log"], &["get"]),
-        // Before a hop: its owner may not want a pod restarted.
+        // Before a healthy pod is restarted: its owner may not want that.
         rule("policy", &["poddisruptionbudgets"], &["list"]),
         rule("", &["persistentvolumeclaims"], &["list", "watch"]),
         // One by one and by name: the Secret with the operator's SQL login.

@@ -121,7 +121,7 @@ pub enum Step {
     },
     /// Make, update or delete a StarRocksUpgrade.
     Record(RecordAct),
-    /// Make a pod that has an image pulled to a node, before a hop.
+    /// Make a pod that has an image pulled to a node, before a hop or a rollout.
     PullImage(Box<Pod>),
     /// Delete such a pod.
     EndPull {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
 use super::starrocks::{FrontendReport, GroupReport};
 use super::{Answer, CanaryReport, ConfigurationReport, Record, Refusal, Timestamp, WarehouseReport};
-use crate::api::StarRocksClusterStatus;
+use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
 
 /// Kinds of objects that the operator owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -128,6 +128,11 @@ impl LiveObject {
     pub fn status_is_current(&self) -> bool {
         self.integer("/status/observedGeneration") >= self.generation()
     }
+
+    /// The revision that every pod of this StatefulSet should have; `None` until its controller has seen its newest spec.
+    pub fn update_revision(&self) -> Option<&str> {
+        Some(self.text("/status/updateRevision")).filter(|revision| self.status_is_current() && !revision.is_empty())
+    }
 }
 
 /// A pod of the cluster, as far as decisions need it.
@@ -213,7 +218,7 @@ pub struct Observed {
     pub configuration: ConfigurationReport,
     /// Contents of the claims by name: whether a bound claim exists for a pod's volume.
     pub claims: BTreeMap<String, Claim>,
-    /// PodDisruptionBudgets of the namespace; asked for when a hop is near.
+    /// PodDisruptionBudgets of the namespace; asked for when a hop is near or a pod may be made anew at its release.
     #[serde(default)]
     pub budgets: Answer<Vec<DisruptionBudget>>,
     /// Pods that have images pulled, by name.
@@ -329,6 +334,14 @@ impl Observed {
     /// Whether the resource is a warehouse that is being deleted.
     pub fn is_leaving(&self) -> bool {
         self.warehouse.as_ref().is_some_and(|warehouse| warehouse.deleting)
+    }
+
+    /// Whether nodes of a hop are on their way: what its preflight asked is not asked again before they have arrived.
+    pub fn is_amid_hop(&self) -> bool {
+        self.status.operation.as_ref().is_some_and(|operation| {
+            let versioned = matches!(operation.kind, OperationKind::Upgrade | OperationKind::Downgrade);
+            versioned && (OperationPhase::Canary..=OperationPhase::Leader).contains(&operation.phase)
+        })
     }
 
     /// A live object.

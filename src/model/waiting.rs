@@ -260,7 +260,7 @@ pub enum WaitingOn {
         /// How many.
         count: u64,
     },
-    /// An image of the next hop cannot be pulled to a node.
+    /// An image of the next hop or of a rollout cannot be pulled to a node.
     ImageNotPullable {
         /// Image.
         image: String,
@@ -269,7 +269,7 @@ pub enum WaitingOn {
         /// Kubernetes' words.
         words: String,
     },
-    /// Images of the next hop are being pulled to their nodes.
+    /// Images of the next hop or of a rollout are being pulled to their nodes.
     ImagesPulling {
         /// Pairs of node and image that are done.
         pulled: u32,

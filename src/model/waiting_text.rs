@@ -149,16 +149,16 @@ impl fmt::Display for WaitingOn {
             ),
             Self::ImageNotPullable { image, node, words } => write!(
                 out,
-                "{image} cannot be pulled on {node}: {words}. Nothing has been changed for the hop; correct the image, its registry or imagePullSecrets, \
-                 or set the former version again"
+                "{image} cannot be pulled on {node}: {words}. Nothing has been changed for it; correct the image, its registry or imagePullSecrets, \
+                 or set the former one again"
             ),
             Self::ImagesPulling { pulled, wanted } => {
-                write!(out, "images are being pulled to their nodes before the hop: {pulled} of {wanted} are there")
+                write!(out, "images are being pulled to their nodes before any pod is changed for them: {pulled} of {wanted} are there")
             }
             Self::DisruptionBudgetSpent { budget, components, healthy, desired } => write!(
                 out,
                 "PodDisruptionBudget {budget} allows no disruption of {} at the moment: {healthy} of its pods are healthy and it wants {desired}; \
-                 the hop begins once it allows one",
+                 none of its pods is restarted before it allows one",
                 components.join(" and ")
             ),
             Self::DisruptionForbidden { budget, components, desired, expected } => write!(

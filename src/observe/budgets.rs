@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets of a namespace, listed when a hop is near; in as Kubernetes has them, out what decisions need. Watches nothing.
+//! PodDisruptionBudgets of a namespace, listed when healthy pods may soon be restarted; in as Kubernetes has them, out what decisions need. Watches nothing.
 
 use std::time::Duration;
 
@@ -7,10 +7,25 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
+use super::depth::hop_is_near;
 use crate::model::observed::DisruptionBudget;
-use crate::model::{Answer, Silence, SilenceKind};
+use crate::model::{Answer, Cluster, LiveObject, ObjectKind, Observed, Pod, Silence, SilenceKind};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether a decision may depend on budgets: a hop is near, or a pod is to be made anew at its release and none of the others is only coming back, which would
+/// hold that anyway.
+pub fn budgets_matter(cluster: &Cluster, observed: &Observed) -> bool {
+    hop_is_near(cluster, observed) || !observed.is_amid_hop() && a_restart_is_near(cluster, observed)
+}
+
+fn a_restart_is_near(cluster: &Cluster, observed: &Observed) -> bool {
+    let own = |pod: &Pod| observed.object(ObjectKind::StatefulSet, &pod.component.workload_name(&cluster.name));
+    let is_outdated = |pod: &Pod| own(pod).and_then(LiveObject::update_revision).is_some_and(|revision| pod.revision != revision);
+    // One that is away for longer may have been consented to.
+    let is_coming_back = |pod: &Pod| own(pod).is_some() && !pod.ready && observed.now.since(pod.created) <= cluster.policy.node_timeout;
+    observed.pods.values().any(is_outdated) && !observed.pods.values().any(is_coming_back)
+}
 
 /// Lists the budgets of a namespace. Whatever keeps the API server from answering is told in its words: a missing right must not look like a missing budget.
 pub async fn disruption_budgets(client: &Client, namespace: &str) -> Answer<Vec<DisruptionBudget>> {

@@ -41,7 +41,7 @@ impl Depth {
 }
 
 /// Whether a hop may soon begin, so that what matters only before one is worth asking.
-pub fn hop_is_near(cluster: &Cluster, observed: &Observed) -> bool {
+pub(super) fn hop_is_near(cluster: &Cluster, observed: &Observed) -> bool {
     Depth::of(cluster, &observed.status, &observed.pods).journal
 }
 

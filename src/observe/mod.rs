@@ -17,9 +17,8 @@ mod warehouse;
 #[cfg(test)]
 mod tests;
 
-pub use budgets::{disruption_budgets, project_budget};
+pub use budgets::{budgets_matter, disruption_budgets, project_budget};
 pub use caches::{Caches, ClusterName, Entry, Place, Projection, Revision, Stored, Watched};
-pub use depth::hop_is_near;
 pub use last_words::{Log, logs_wanted, read_log, reason_in};
 pub use lookups::{LookupError, config_maps, login};
 pub use project::{cluster_of_labels, project_claim, project_object, project_pod};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::api::{Blocked, Operation, OperationPhase, StarRocksCluster, StarRocksClusterStatus};
+use crate::api::{Blocked, Operation, OperationKind, OperationPhase, StarRocksCluster, StarRocksClusterStatus};
 use crate::model::cluster::Conventions;
 use crate::model::observed::PullState;
 use crate::model::starrocks::{FrontendRole, RoutineLoadState};
@@ -553,4 +553,39 @@ async fn the_verdict_about_canaries_is_asked_when_they_have_been_watched_and_at_
     assert_eq!(told.metrics, [("c-be-1".to_owned(), expected)].into(), "canaries only");
     let asked = fake.asked.lock().expect("no panic").iter().filter(|(_, question)| question == QUESTION).count();
     assert_eq!(asked, 1, "the first frontend that answers");
+}
+
+#[test]
+fn budgets_matter_when_a_pod_may_be_made_anew_at_its_release_and_never_at_rest() {
+    let mut cluster = cluster();
+    cluster.backend = None;
+    let set = |revision: &str| {
+        let mut set = service("c-fe", Some("cluster-uid"));
+        (set["kind"], set["metadata"]["labels"]) = (json!("StatefulSet"), json!({ "app.starrocks.ownerreference/name": "c" }));
+        set["status"] = json!({ "observedGeneration": 2, "updateRevision": revision });
+        project_object(&set, "cluster-uid")
+    };
+    let of = |revision: &str, running: [bool; 2], operation: Option<Operation>| {
+        let mut observed = Observed::empty(now());
+        observed.status.operation = operation;
+        observed.objects.entry(ObjectKind::StatefulSet).or_default().insert("c-fe".to_owned(), set(revision));
+        for (index, running) in running.into_iter().enumerate() {
+            let pod = project_pod(&live_pod(&format!("c-fe-{index}"), "fe", "10.0.0.1", running)).expect("ours");
+            observed.pods.insert(pod.name.clone(), pod);
+        }
+        observed
+    };
+    let rolls = |kind: OperationKind, phase: OperationPhase| Some(Operation { kind, phase, ..Operation::default() });
+    assert!(!budgets_matter(&cluster, &of("c-fe-abc", [true, true], None)), "at rest");
+    assert!(budgets_matter(&cluster, &of("c-fe-new", [true, true], None)));
+    assert!(budgets_matter(&cluster, &of("c-fe-new", [true, true], rolls(OperationKind::Rollout, OperationPhase::Followers))));
+    assert!(!budgets_matter(&cluster, &of("c-fe-new", [true, false], None)), "one that is coming back holds the next one anyway");
+    let mut later = of("c-fe-new", [true, false], None);
+    later.now = later.now + cluster.policy.node_timeout + Duration::from_secs(1);
+    assert!(budgets_matter(&cluster, &later), "one that is lost may be consented to");
+    assert!(
+        !budgets_matter(&cluster, &of("c-fe-new", [true, true], rolls(OperationKind::Upgrade, OperationPhase::Followers))),
+        "a hop has asked"
+    );
+    assert!(budgets_matter(&cluster, &of("c-fe-new", [true, true], rolls(OperationKind::Upgrade, OperationPhase::Thaw))));
 }

@@ -4,6 +4,7 @@
 //! are to be, which objects that makes, and what all of it means to the user.
 
 mod adoption;
+mod budgets;
 mod check;
 mod configuration;
 mod describe;
@@ -12,6 +13,7 @@ mod drain;
 mod health;
 mod objects;
 mod preview;
+mod pulls;
 mod quorum;
 mod record;
 mod recovery;
@@ -79,7 +81,7 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
     scale::run(&view, progress.to_do, draft.operation.as_ref().is_some_and(is_versioned), &mut draft);
     configuration::run(&view, matches!(route, Route::Settled), &mut draft);
     objects::run(&view, &mut draft);
-    upgrade::pulls::clear(&view, &mut draft);
+    pulls::clear(&view, &mut draft);
     decide(&view, &frontier, draft)
 }
 

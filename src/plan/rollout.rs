@@ -3,10 +3,12 @@
 //! One component has the turn: the first in order that is not done. Those before it are back on the user's update strategy, those after it
 //! keep the template they run. A pod that is of no use to anyone may be replaced out of turn, so that a bad change can be taken back.
 
+use super::budgets;
 use super::draft::{Draft, Form};
 use super::drain;
 use super::health;
 use super::objects;
+use super::pulls;
 use super::quorum;
 use super::transfer;
 use super::upgrade::nodes;
@@ -68,8 +70,9 @@ pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, dra
         hold_for_canaries(view, course, &mut stands, draft);
     }
     let turn = stands.iter().position(|stand| !stand.is_done());
+    let has_images = has_images(view, course, &stands, frontier, draft);
     for (index, stand) in stands.iter().enumerate() {
-        let form = form(course, stand, turn == Some(index), frontier, view.is_paused());
+        let form = form(course, stand, has_images && turn == Some(index), frontier, view.is_paused());
         draft.forms.insert(stand.fleet.component, form);
     }
     draft.wait_all(stands.iter().filter_map(|stand| stand.held.clone()));
@@ -85,7 +88,21 @@ pub(super) fn run(view: &View<'_>, course: &Course<'_>, frontier: &Frontier, dra
     } else if !replace_broken(view, &stands, draft) && !at.differs && at.outdated {
         restart_next(view, course, at, draft);
     }
-    Progress { turn: Some(at.fleet.component), to_do, rolls: at.differs || at.outdated, phase: phase(view, course, at, draft) }
+    let phase = if at.differs && !has_images { None } else { phase(view, course, at, draft) };
+    Progress { turn: Some(at.fleet.component), to_do, rolls: at.differs || at.outdated, phase }
+}
+
+/// Has the images pulled that a rollout brings to nodes which run others. Returns whether templates may be handed out as far as these go. A hop has seen to its own
+/// before it began, and a template that is taken out of turn waits for nothing.
+fn has_images(view: &View<'_>, course: &Course<'_>, stands: &[Stand<'_, '_>], frontier: &Frontier, draft: &mut Draft) -> bool {
+    if course.leg.is_some() || !course.may_begin {
+        return true;
+    }
+    let in_turn = |stand: &&Stand<'_, '_>| stand.differs && !(course.rescue && may_take_out_of_turn(course, stand, frontier));
+    let images = stands.iter().filter(in_turn).map(|stand| (stand.fleet, stand.workload, stand.image.clone()));
+    let pulls = pulls::wanted(view, images);
+    pulls::keep(&pulls, draft);
+    view.is_paused() || pulls::drive(view, &pulls, draft)
 }
 
 /// Where every node of a component is a canary, the component is not done before they have been watched and judged.
@@ -188,6 +205,10 @@ fn restart_next(view: &View<'_>, course: &Course<'_>, at: &Stand<'_, '_>, draft:
     if !waits.is_empty() {
         return draft.wait_all(waits);
     }
+    let objections = objections(view, course, at.fleet.component);
+    if !objections.is_empty() {
+        return draft.wait_all(objections);
+    }
     if let Some(wait) = nodes::soak(view, course.leg, at.fleet, draft) {
         return draft.wait(wait);
     }
@@ -211,6 +232,14 @@ fn restart_next(view: &View<'_>, course: &Course<'_>, at: &Stand<'_, '_>, draft:
         None => "to take its new pod template".to_owned(),
     };
     draft.steps.extend(pods.into_iter().map(|pod| restart(pod, &reason)));
+}
+
+/// What PodDisruptionBudgets have against the next restart. A hop asked them in its preflight.
+fn objections(view: &View<'_>, course: &Course<'_>, component: Component) -> Vec<WaitingOn> {
+    if course.leg.is_some() || view.observed.is_amid_hop() {
+        return Vec::new();
+    }
+    budgets::against(view, |each| each == component)
 }
 
 /// What the consent to skip health gates covers: a node that has been lost for good, never one that is just coming back.
@@ -258,11 +287,12 @@ fn next<'a>(view: &View<'a>, leg: Option<&Leg>, fleet: &Fleet<'a>) -> Vec<&'a Po
     }
 }
 
-/// How many compute nodes are restarted together. One that is away for good and was consented to counts as well; one is always let go.
+/// How many compute nodes are restarted together, by the policy and by PodDisruptionBudgets that were looked at. One that is away for good and was consented to
+/// counts as well; one is always let go.
 fn at_once(view: &View<'_>, leg: Option<&Leg>, fleet: &Fleet<'_>) -> usize {
     let allowed = view.cluster.policy.compute_nodes_at_once.away(fleet.live_replicas());
     let away = health::of_component(view, fleet.component).len();
-    let allowed = usize::try_from(allowed).unwrap_or(1).saturating_sub(away);
+    let allowed = usize::try_from(allowed).unwrap_or(1).saturating_sub(away).min(budgets::room(view, fleet.component));
     nodes::canaries_to_go(view, leg, fleet).map_or(allowed, |canaries| allowed.min(canaries)).max(1)
 }
 

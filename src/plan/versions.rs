@@ -75,6 +75,11 @@ impl Leg {
         self.frontends_at == self.hop.to && !self.nodes_return
     }
 
+    /// Whether nodes of a component change their release.
+    pub fn moves(&self, component: Component) -> bool {
+        component != Component::Frontend || self.moves_frontends()
+    }
+
     /// Whether the hop goes to an older release.
     pub fn is_downgrade(&self) -> bool {
         self.hop.direction == Direction::Downgrade

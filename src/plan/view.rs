@@ -199,8 +199,7 @@ impl<'a> Fleet<'a> {
 
     /// The revision every pod should have; `None` until the StatefulSet's controller has seen its newest spec.
     pub fn revision(&self) -> Option<&'a str> {
-        let live = self.live.filter(|live| live.status_is_current())?;
-        Some(live.text("/status/updateRevision")).filter(|revision| !revision.is_empty())
+        self.live?.update_revision()
     }
 
     /// Whether a pod is known to be made from a former template.

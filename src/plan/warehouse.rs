@@ -4,6 +4,7 @@
 //! yet, or when compute nodes of the resource run already: so it says that the warehouse was made for this resource.
 
 use super::draft::Draft;
+use super::pulls;
 use super::rollout::{self, Course};
 use super::versions::{self, Frontier};
 use super::view::{View, require};
@@ -22,6 +23,8 @@ pub(super) fn plan(view: &View<'_>, report: &WarehouseReport) -> Decision {
     let mut draft = Draft { operation: view.observed.status.operation.clone(), ..Draft::default() };
     if report.deleting {
         leave(view, report, &mut draft);
+        pulls::keep(&pulls::Pulls::new(), &mut draft);
+        pulls::clear(view, &mut draft);
         return decide(view, &frontier, draft);
     }
     let made = view.fleet(Component::ComputeNode).is_some_and(|fleet| fleet.live.is_some());
@@ -39,6 +42,7 @@ pub(super) fn plan(view: &View<'_>, report: &WarehouseReport) -> Decision {
         }
     }
     serve(view, &frontier, made, &mut draft);
+    pulls::clear(view, &mut draft);
     decide(view, &frontier, draft)
 }
 

@@ -16,7 +16,7 @@ use crate::api::{StarRocksCluster, StarRocksClusterStatus};
 use crate::model::cluster::{Conventions, LoginSource, ValueSource};
 use crate::model::component::FIELD_MANAGER;
 use crate::model::{Answer, Cluster, Decision, Observed, Silence, Step};
-use crate::observe::{Caches, Entry, Log, Place, Revision, Watched, hop_is_near, logs_wanted, observe, project_budget, reason_in};
+use crate::observe::{Caches, Entry, Log, Place, Revision, Watched, budgets_matter, logs_wanted, observe, project_budget, reason_in};
 use crate::plan::{Violation, check, plan};
 use crate::release::Catalog;
 use crate::starrocks::{Login, SqlEndpoint, StarRocks};
@@ -86,7 +86,7 @@ impl Direct {
         let status = resource.status.clone().unwrap_or_default();
         let now = self.world().now();
         let mut observed = observe(&cluster, &self.caches, &self.voice, &login, &status, now).await;
-        if hop_is_near(&cluster, &observed) {
+        if budgets_matter(&cluster, &observed) {
             let world = self.world();
             let budgets = world.store.list("PodDisruptionBudget", Some(namespace)).into_iter();
             let known: Result<Vec<_>, _> =

@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::kube::DeleteOptions;
 use super::world::{DATABASE, World};
 use crate::model::Timestamp;
+
+const BUDGET: &str = "PodDisruptionBudget";
+/// Name of the budget that forbids disruptions.
+const FORBIDDING: &str = "not-now";
 
 /// The end of a mishap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +33,8 @@ pub(super) enum Mend {
     Queries { namespace: String, pod: String },
     /// Nodes of a release compact as they should.
     Compactions(String),
+    /// Whoever forbade disruptions in a namespace allows them again.
+    Disruptions(String),
 }
 
 impl World {
@@ -94,6 +103,18 @@ impl World {
         self.mend_later(lasting, Mend::Compactions(version.to_owned()));
     }
 
+    /// Somebody's PodDisruptionBudget lets no backend and no compute node of a namespace go.
+    pub fn forbid_disruptions(&mut self, namespace: &str, lasting: Duration) {
+        let selector = json!({"matchExpressions": [{"key": "app.kubernetes.io/component", "operator": "In", "values": ["be", "cn"]}]});
+        let budget = json!({
+            "apiVersion": "policy/v1", "kind": BUDGET, "metadata": {"name": FORBIDDING, "namespace": namespace},
+            "spec": {"maxUnavailable": 0, "selector": selector},
+        });
+        // One that is there already goes on for longer.
+        drop(self.store.create(budget, "somebody-else"));
+        self.mend_later(lasting, Mend::Disruptions(namespace.to_owned()));
+    }
+
     /// Ends a mishap.
     pub(super) fn mend(&mut self, mend: &Mend, now: Timestamp) {
         match mend {
@@ -105,6 +126,7 @@ impl World {
             Mend::Starts => self.starrocks.slow_start(100),
             Mend::Queries { namespace, pod } => self.starrocks.run_queries(namespace, pod, 0),
             Mend::Compactions(version) => self.starrocks.fail_compactions(version, false),
+            Mend::Disruptions(namespace) => drop(self.store.delete(BUDGET, namespace, FORBIDDING, DeleteOptions::default())),
             Mend::Jobs(namespace) => {
                 self.starrocks.set_backup(namespace, DATABASE, "");
                 self.starrocks.set_schema_changes(namespace, DATABASE, 0);

@@ -42,6 +42,10 @@ impl Run {
                 self.direct.world().run_queries(NAMESPACE, &pod(component, *ordinal), *lasting);
             }
             Happening::FailVerdict { version, lasting } => self.direct.world().fail_compactions(&version.to_string(), *lasting),
+            Happening::ForbidDisruptions { lasting } => {
+                self.direct.world().forbid_disruptions(NAMESPACE, *lasting);
+                self.edit(&Happening::Annotate)?;
+            }
             Happening::RunJobs { lasting } => self.direct.world().run_jobs(NAMESPACE, *lasting),
             Happening::Pause { .. }
             | Happening::AskFor { .. }

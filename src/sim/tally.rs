@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::story::Happening;
 
 /// Codes of the waits that belong to upgrades, and those of nodes and frontends that an upgrade meets.
-const WAITS: [&str; 27] = [
+const WAITS: [&str; 28] = [
     "SR-2001", "SR-2002", "SR-2003", "SR-2004", "SR-2101", "SR-2102", "SR-2103", "SR-2105", "SR-2106", "SR-2107", "SR-2108", "SR-2109",
     "SR-2111", "SR-2112", "SR-2201", "SR-2202", "SR-2203", "SR-2204", "SR-2205", "SR-2206", "SR-2207", "SR-2208", "SR-2209", "SR-2211",
-    "SR-2221", "SR-2223", "SR-2235",
+    "SR-2221", "SR-2223", "SR-2227", "SR-2235",
 ];
 
 /// How often something was met.

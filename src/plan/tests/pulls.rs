@@ -1,11 +1,11 @@
-//! Images pulled to their nodes before a hop: when, where, and what becomes of the pods that do it.
+//! Images pulled to their nodes before a hop and before a rollout: when, where, and what becomes of the pods that do it.
 
 use serde_json::json;
 
 use super::super::testing::{World, spec};
 use super::super::{check, plan};
 use crate::api::OperationPhase;
-use crate::model::observed::PullState;
+use crate::model::observed::{PodProblem, PullState};
 use crate::model::{Decision, Step};
 
 /// A cluster on three nodes of Kubernetes that was just asked for another line.
@@ -80,6 +80,104 @@ fn an_operator_that_dies_at_any_moment_leaves_no_pod_for_good() {
         world.interrupted_pass(acts);
         world.run_to_rest(600);
         assert_eq!((world.pulls.len(), world.status.version.as_deref()), (0, Some("3.5.20")), "{acts}");
+    }
+}
+
+/// A cluster at rest whose backends and frontends are then to run builds from another registry, at the same release.
+fn moved(registry: PullState) -> World {
+    let mut world = World::risen(spec("3.5.20", 3, 3, 1));
+    world.edit(|spec| spec["upgradePolicy"]["prePullImages"] = json!(true));
+    world.run_to_rest(20);
+    world.registry = registry;
+    world.edit(|spec| {
+        spec["starRocksFeSpec"]["image"] = json!("elsewhere/fe-ubuntu:3.5.20");
+        spec["starRocksBeSpec"]["image"] = json!("elsewhere/be-ubuntu:3.5.20");
+    });
+    world
+}
+
+fn pulled(world: &World) -> Vec<&String> {
+    world.log.iter().filter(|line| line.starts_with("have ")).collect()
+}
+
+/// Images in the templates of FE, BE and CN that are not those of the beginning.
+fn handed_out(world: &World) -> usize {
+    let sets = world.objects[&crate::model::ObjectKind::StatefulSet].values();
+    sets.filter(|set| set.text("/spec/template/spec/containers/0/image").starts_with("elsewhere/")).count()
+}
+
+#[test]
+fn a_rollout_of_other_images_hands_out_no_template_before_all_of_them_are_on_their_nodes() {
+    let mut world = moved(PullState::Pulling);
+    for _ in 0..20 {
+        world.pass();
+    }
+    assert_eq!((pulled(&world).len(), handed_out(&world), world.restarts().len()), (6, 0, 0), "{:?}", pulled(&world));
+    assert_eq!(phase(&world), Some(OperationPhase::Preflight));
+    assert!(!pulled(&world).iter().any(|line| line.contains("cn-ubuntu")), "the compute nodes stay as they are");
+    world.pulls.values_mut().for_each(|pull| pull.state = PullState::Pulled);
+    world.run_until(20, |world, _| world.restarts().len() == 3);
+    assert_eq!((handed_out(&world), world.pulls.len()), (1, 3), "the frontends, which come last, keep what was pulled for them");
+    world.run_to_rest(200);
+    assert_eq!((world.restarts().len(), world.pulls.len(), pulled(&world).len()), (6, 0, 6));
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_holds_a_rollout_while_nothing_has_been_changed() {
+    let mut world = moved(PullState::Failing { words: "ErrImagePull: not found".to_owned() });
+    let decision = world.run_until(20, |_, decision| codes(decision).contains(&"SR-2225"));
+    assert!(codes(&decision).contains(&"SR-2228"));
+    for _ in 0..20 {
+        world.pass();
+    }
+    assert_eq!((handed_out(&world), world.restarts().len(), world.pulls.len()), (0, 0, 6));
+    world.edit(|spec| {
+        spec["starRocksFeSpec"]["image"] = json!("starrocks/fe-ubuntu:3.5.20");
+        spec["starRocksBeSpec"]["image"] = json!("starrocks/be-ubuntu:3.5.20");
+    });
+    world.run_to_rest(50);
+    assert_eq!((world.restarts().len(), world.pulls.len()), (0, 0));
+}
+
+#[test]
+fn a_rollout_that_changes_no_image_pulls_none_and_a_paused_one_waits_with_it() {
+    let mut world = moved(PullState::Pulled);
+    world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(true));
+    for _ in 0..5 {
+        world.pass();
+    }
+    assert_eq!(pulled(&world).len(), 0);
+    world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(false));
+    world.run_to_rest(200);
+    let before = pulled(&world).len();
+    world.edit(|spec| spec["starRocksBeSpec"]["limits"] = json!({"memory": "16Gi"}));
+    world.run_to_rest(100);
+    assert_eq!((pulled(&world).len(), world.restarts().len()), (before, 9));
+}
+
+#[test]
+fn a_node_that_cannot_start_takes_its_corrected_image_without_waiting_for_a_pull() {
+    let mut world = World::risen(spec("3.5.20", 3, 3, 0));
+    world.edit(|spec| spec["upgradePolicy"]["prePullImages"] = json!(true));
+    let pod = world.pods.get_mut("kube-be-1").expect("it runs");
+    pod.ready = false;
+    pod.problem = Some(PodProblem { reason: "ImagePullBackOff".to_owned(), message: String::new(), stuck: true });
+    world.registry = PullState::Pulling;
+    world.edit(|spec| spec["starRocksBeSpec"]["image"] = json!("elsewhere/be-ubuntu:3.5.20"));
+    world.run_until(10, |world, _| world.restarts() == ["kube-be-1"]);
+    world.run_to_rest(100);
+    assert_eq!((world.restarts().len(), pulled(&world).len()), (3, 0));
+}
+
+#[test]
+fn an_operator_that_dies_at_any_moment_of_a_rollout_leaves_no_pod_for_good() {
+    for acts in 0..8 {
+        let mut world = moved(PullState::Pulled);
+        for _ in 0..4 {
+            world.interrupted_pass(acts);
+        }
+        world.run_to_rest(300);
+        assert_eq!((world.pulls.len(), world.restarts().len()), (0, 6), "{acts}");
     }
 }
 

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::super::testing::{World, spec};
 use super::super::{check, let_go, plan};
+use super::budgets::budget;
 use crate::api::{StarRocksClusterStatus, StarRocksWarehouse};
 use crate::model::cluster::{Conventions, RunMode};
+use crate::model::observed::{ImagePull, PullState};
 use crate::model::starrocks::BackendRow;
 use crate::model::warehouse::{OBJECT_FINALIZER, WarehouseReport};
 use crate::model::{
@@ -119,8 +121,12 @@ impl Stage {
     fn act(&mut self, step: &Step) {
         match step {
             Step::Hold => self.held = true,
-            // No hop is made in a warehouse.
-            Step::PullImage(_) | Step::EndPull { .. } => unreachable!("nothing is pulled for a warehouse"),
+            Step::PullImage(pod) => {
+                let (owner, state) = ("warehouse-uid".to_owned(), PullState::Pulled);
+                let pull = ImagePull { uid: "pull".to_owned(), owner, is_ours: true, deleting: false, state };
+                self.observed.pulls.insert(pod.metadata.name.clone().unwrap(), pull);
+            }
+            Step::EndPull { pod, .. } => _ = self.observed.pulls.remove(pod),
             Step::LetGo { object: None } => self.held = false,
             Step::LetGo { object: Some(key) } => _ = self.observed.objects.entry(key.kind).or_default().remove(&key.name),
             Step::Apply(object) => self.apply(object),
@@ -204,7 +210,7 @@ fn pod(name: &str, ordinal: u32, serial: u32, set: &LiveObject, now: Timestamp) 
         revision: set.text("/status/updateRevision").to_owned(),
         image: set.text("/spec/template/spec/containers/0/image").to_owned(),
         ip: None,
-        node: None,
+        node: Some(format!("node-{ordinal}")),
         created: now,
         started: Some(now),
         ready: true,
@@ -333,6 +339,30 @@ fn a_change_is_rolled_one_pod_at_a_time_and_only_while_the_others_live() {
     twin.rows[0].alive = false;
     let waiting = twin.run_until(|decision| codes(decision).contains(&"SR-2106"));
     assert!(!waiting.steps.iter().any(|step| matches!(step, Step::RestartPod { .. })));
+}
+
+#[test]
+fn another_image_is_pulled_before_a_pod_restarts_and_what_was_pulled_goes_afterwards() {
+    let mut stage = Stage::risen();
+    stage.host.policy.pre_pull = true;
+    stage.edit("image", json!("elsewhere/cn-ubuntu:3.5.9"));
+    stage.run_until(is_ready);
+    let place = |words: &str| stage.log.iter().position(|step| step.starts_with(words));
+    assert_eq!(stage.log.iter().filter(|step| step.starts_with("have ")).count(), 2, "{:#?}", stage.log);
+    assert!(place("have ") < place("apply StatefulSet") && place("have ") < place("restart "), "{:#?}", stage.log);
+    assert!(place("restart ").is_some() && stage.observed.pulls.is_empty());
+}
+
+#[test]
+fn a_budget_that_allows_no_disruption_holds_the_nodes_of_a_warehouse_as_those_of_its_cluster() {
+    let mut stage = Stage::risen();
+    stage.edit("limits", json!({"memory": "8Gi"}));
+    stage.observed.budgets = Answer::Known(vec![budget("cn", [2, 2, 0, 2])]);
+    let decision = stage.run_until(|decision| codes(decision).contains(&"SR-2227"));
+    assert!(!decision.steps.iter().any(|step| matches!(step, Step::RestartPod { .. })));
+    stage.observed.budgets = Answer::Known(vec![budget("cn", [2, 1, 1, 2])]);
+    stage.run_until(is_ready);
+    assert_eq!(stage.log.iter().filter(|step| step.starts_with("restart ")).count(), 2, "{:#?}", stage.log);
 }
 
 #[test]

@@ -2,14 +2,12 @@
 //!
 //! Preflight, image, freeze; then nodes (the engine in `rollout`); then thaw, and a closing image after the last hop.
 
-mod budgets;
 mod configuration;
 mod freeze;
 mod image;
 mod loads;
 pub(super) mod nodes;
 mod preflight;
-pub(super) mod pulls;
 mod thaw;
 mod verdict;
 
@@ -18,6 +16,7 @@ use std::time::Duration;
 
 use super::draft::Draft;
 use super::health;
+use super::pulls;
 use super::record::{self, Voice};
 use super::versions::{Frontier, Leg, is_versioned};
 use super::view::{Fleet, View, count};
@@ -93,7 +92,8 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
         return false;
     }
     if phase < OperationPhase::Image {
-        pulls::keep(view, leg, draft);
+        let pulls = pulls::of_hop(view, leg);
+        pulls::keep(&pulls, draft);
         let (running, unknown) = match loads::active(view) {
             Ok(running) => (running, None),
             Err(wait) => (Vec::new(), Some(wait)),
@@ -109,9 +109,10 @@ fn prepare(view: &View<'_>, leg: &Leg, draft: &mut Draft) -> bool {
         if draft.operation.as_ref().is_some_and(|operation| record::is_being_made(view, operation)) {
             return false;
         }
-        if !pulls::drive(view, leg, draft) {
+        if !pulls::drive(view, &pulls, draft) {
             return false;
         }
+        pulls::keep(&pulls::Pulls::new(), draft);
         let next = if image::is_needed(leg) { OperationPhase::Image } else { OperationPhase::Freeze };
         draft.steps.extend(preflight::statements(view, leg));
         draft.remember(|operation| {
@@ -326,7 +327,7 @@ fn announce(view: &View<'_>, operation: &Operation, leg: &Leg, draft: &mut Draft
 /// Whether a node of this hop has been touched, or may be as soon as its pod dies.
 fn has_begun(view: &View<'_>, leg: &Leg, operation: &Operation) -> bool {
     let templated = |fleet: &Fleet<'_>| fleet.workload.is_some() && fleet.live_release() == Some(leg.hop.to);
-    let moving = leg.order().into_iter().filter(|component| *component != Component::Frontend || leg.moves_frontends());
+    let moving = leg.order().into_iter().filter(|component| leg.moves(*component));
     leg.mixed || operation.phase >= OperationPhase::Canary || moving.filter_map(|component| view.fleet(component)).any(templated)
 }
 

@@ -1,10 +1,12 @@
 //! What must hold before the first node of a hop is touched; everything that does not is said at once, so that one visit mends all.
 
+use super::super::budgets;
 use super::super::health;
+use super::super::pulls;
 use super::super::record::Checklist;
 use super::super::versions::Leg;
 use super::super::view::{View, require};
-use super::{budgets, configuration, pulls};
+use super::configuration;
 use crate::model::cluster::RunMode;
 use crate::model::{Component, Statement, Step, WaitingOn};
 use crate::release::{self, Condition, ConditionKind, ConfigHow, ConfigStep, MachineCheck};
@@ -32,7 +34,7 @@ pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Ch
         list.add("RoutineLoads", loads);
     }
     list.add("FrontendOutage", frontend_outage(view, leg));
-    list.add("DisruptionBudgets", budgets::against(view, leg));
+    list.add("DisruptionBudgets", budgets::against(view, |component| leg.moves(component)));
     list.add("SingleReplicaTables", single_replica_tables(view));
     list.add("Configuration", configuration::faults(view, leg));
     list.note("ConfigurationHints", configuration::hints(view, leg));

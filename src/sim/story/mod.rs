@@ -211,13 +211,18 @@ pub enum Happening {
         /// How long.
         lasting: Duration,
     },
+    /// Somebody lets no data node be disrupted for a while, and the user changes a pod annotation meanwhile.
+    ForbidDisruptions {
+        /// How long.
+        lasting: Duration,
+    },
     /// The user changes a pod annotation: a rollout without a version.
     Annotate,
 }
 
 impl Happening {
     /// Every name.
-    pub const NAMES: [&'static str; 21] = [
+    pub const NAMES: [&'static str; 22] = [
         "KillProcess",
         "LoseNode",
         "CutNetwork",
@@ -238,6 +243,7 @@ impl Happening {
         "ScaleComputeNodes",
         "RunQueries",
         "FailVerdict",
+        "ForbidDisruptions",
         "Annotate",
     ];
 
@@ -264,7 +270,8 @@ impl Happening {
             Self::ScaleComputeNodes { .. } => 17,
             Self::RunQueries { .. } => 18,
             Self::FailVerdict { .. } => 19,
-            Self::Annotate => 20,
+            Self::ForbidDisruptions { .. } => 20,
+            Self::Annotate => 21,
         };
         Self::NAMES[index]
     }
