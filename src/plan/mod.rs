@@ -11,6 +11,7 @@ mod draft;
 mod drain;
 mod health;
 mod objects;
+mod ports;
 mod preview;
 mod quorum;
 mod record;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ports;
 use super::record::{Voice, way_back};
 use super::view::{Fleet, View, require};
 use crate::api::{DeclinedOutcome, Operation, OperationKind, OperationPhase};
@@ -114,6 +115,9 @@ pub(super) fn route(view: &View<'_>) -> Route {
     let frontier = frontier(view);
     if is_fresh(view, &frontier) {
         return Route::Fresh;
+    }
+    if let Some(wait) = ports::fixed(view) {
+        return Route::Held(wait);
     }
     let target = match target(view) {
         Target::Unlisted(component, text) => return unlisted(view, component, text),
