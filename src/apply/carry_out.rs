@@ -12,7 +12,7 @@ use super::statements::{self, Done};
 use super::status::publish_status;
 use crate::model::warehouse::{OBJECT_FINALIZER, RESOURCE_FINALIZER};
 use crate::model::{Decision, Notice, Object, ObjectKey, ObjectKind, Observed, Silence, Statement, Step, Timestamp};
-use crate::starrocks::{Login, SqlEndpoint, StarRocks};
+use crate::starrocks::{Login, SqlEndpoint, SqlError, StarRocks};
 
 /// What carrying out needs beside the decision.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Target {
     pub resource_version: String,
     /// Its finalizers when it was observed.
     pub finalizers: Vec<String>,
-    /// MySQL port of the frontends.
+    /// MySQL port of the frontends by their configuration.
     pub query_port: u16,
     /// SQL account, or why there is none.
     pub login: Result<Login, Silence>,
@@ -192,10 +192,16 @@ async fn execute(
     report: &mut Report,
 ) -> Result<(), StepError> {
     let login = target.login.as_ref().map_err(|silence| StepError::NoLogin(silence.message.clone()))?;
-    let host = observed.pods.get(frontend).and_then(|pod| pod.ip.clone()).ok_or_else(|| StepError::NoAddress(frontend.to_owned()))?;
-    let at = SqlEndpoint { host, port: target.query_port };
+    let pod = observed.pods.get(frontend).filter(|pod| pod.ip.is_some()).ok_or_else(|| StepError::NoAddress(frontend.to_owned()))?;
+    let (port, then) = pod.query_port(target.query_port);
+    let mut at = SqlEndpoint { host: pod.ip.clone().unwrap_or_default(), port };
     *report.statements.entry(statements::kind(statement)).or_default() += 1;
-    match statements::send(&*context.starrocks, &at, login, statement).await? {
+    let mut sent = statements::send(&*context.starrocks, &at, login, statement).await;
+    if let (Some(port), Err(SqlError::Refused)) = (then, &sent) {
+        at.port = port;
+        sent = statements::send(&*context.starrocks, &at, login, statement).await;
+    }
+    match sent? {
         Done::Fully => {}
         Done::InPart(text) => report.partial.push(format!("{statement}: {text}")),
     }
@@ -217,7 +223,7 @@ fn failure_notices(report: &Report) -> Vec<Notice> {
         _ if failure.refusal().is_some() => false,
         StepError::Foreign(_) => true,
         StepError::StarRocks(error) => {
-            matches!(error, crate::starrocks::SqlError::Server { .. } | crate::starrocks::SqlError::Denied { .. })
+            matches!(error, SqlError::Server { .. } | SqlError::Denied { .. })
         }
         StepError::Kubernetes(_)
         | StepError::NamespaceTerminating

@@ -68,6 +68,7 @@ fn frontend() -> Pod {
         component: Component::Frontend,
         ordinal: Some(0),
         revision: String::new(),
+        ports: crate::model::ports::DeclaredPorts::default(),
         image: String::new(),
         ip: Some("10.0.0.7".to_owned()),
         node: None,
@@ -229,6 +230,25 @@ async fn somebody_elses_finalizer_stays_also_when_it_came_after_the_last_look() 
         let patch = all.iter().find(|request| request.short() == "PATCH c-fe").map(|request| request.body.clone());
         let wanted = json!({ "metadata": { "finalizers": ["example.com/theirs"], "resourceVersion": "9" } });
         assert_eq!(patch, patched.then_some(wanted), "{uid}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_goes_to_the_port_of_its_pod_and_then_to_the_configured_one() {
+    let execute = || decision(vec![Step::Execute { frontend: "c-fe-0".to_owned(), statement: Statement::CreateImage }]);
+    let mut observed = observed();
+    let own = [("query-port", 9031)];
+    let pod = observed.pods.get_mut("c-fe-0").expect("there");
+    pod.ports = crate::model::ports::DeclaredPorts::read(Component::Frontend, own.into_iter());
+    for (error, expected) in [
+        (None, ["10.0.0.7:9031"].as_slice()),
+        (Some(SqlError::Refused), ["10.0.0.7:9031", "10.0.0.7:9030"].as_slice()),
+        (Some(SqlError::TimedOut), ["10.0.0.7:9031"].as_slice()),
+    ] {
+        let (context, _, starrocks) = context(fine, FakeStarRocks { error, ..FakeStarRocks::default() });
+        apply(&context, &target(), &observed, &execute()).await.expect("the status is written");
+        let sent: Vec<String> = starrocks.sent.lock().expect("no panic").iter().map(|(at, _)| at.clone()).collect();
+        assert_eq!(sent, expected);
     }
 }
 

@@ -6,6 +6,7 @@ use super::unique;
 use super::volumes::CONF_MOUNT_ROOT;
 use crate::model::Component;
 use crate::model::cluster::{Cluster, Workload};
+use crate::model::component::QUERY_PORT_VARIABLE;
 
 /// The user's variables, then those that the image's entrypoint reads, except for names that are taken or switched off.
 pub(super) fn variables(cluster: &Cluster, workload: &Workload) -> Vec<EnvVar> {
@@ -32,7 +33,7 @@ const CONF_MOUNT_VARIABLE: &str = "CONFIGMAP_MOUNT_PATH";
 
 fn defaults(cluster: &Cluster, component: Component) -> Vec<EnvVar> {
     let frontend_service = Component::Frontend.service_name(cluster.frontends_of());
-    let query_port = || literal("FE_QUERY_PORT", cluster.frontend.query_port().to_string());
+    let query_port = || literal(QUERY_PORT_VARIABLE, cluster.frontend.query_port().to_string());
     let mut variables = vec![
         of_pod("POD_NAME", "metadata.name"),
         of_pod("POD_IP", "status.podIP"),

@@ -25,6 +25,8 @@ pub const FORMER_FIELD_MANAGER: &str = "sroperator";
 pub const HELD_ANNOTATION: &str = "starrocks.com/template-held-at-generation";
 /// Annotation with which a user agrees to held pod templates: their hashes, as the condition `RequiresUpdate` shows them, separated by commas.
 pub const ACCEPT_ANNOTATION: &str = "starrocks.com/accept-template";
+/// Environment variable that tells nodes the MySQL port of the frontends.
+pub const QUERY_PORT_VARIABLE: &str = "FE_QUERY_PORT";
 /// Annotation on pods: the change of the configuration for which they were restarted last, by the time at which it was seen.
 pub const CONFIGURATION_ANNOTATION: &str = "starrocks.com/configuration-changed-at";
 /// Name of the Lease, the same as that of the former operator, so that the two never act together during a replacement.

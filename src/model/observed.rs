@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, Component, FORMER_HASH_ANNOTATION};
+use super::ports::DeclaredPorts;
 use super::starrocks::{FrontendReport, GroupReport};
 use super::{Answer, CanaryReport, ConfigurationReport, Record, Refusal, Timestamp, WarehouseReport};
 use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
@@ -149,6 +150,9 @@ pub struct Pod {
     pub ordinal: Option<u32>,
     /// `controller-revision-hash`.
     pub revision: String,
+    /// Ports that the main container declares.
+    #[serde(default, skip_serializing_if = "DeclaredPorts::is_untold")]
+    pub ports: DeclaredPorts,
     /// Image of the main container.
     pub image: String,
     /// Pod address, once assigned.
@@ -174,6 +178,24 @@ pub struct Pod {
     /// The run of a container in a crash loop that ended last and left Kubernetes no words; its log may say why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<ContainerRun>,
+}
+
+impl Pod {
+    /// Where its process speaks SQL by its own account; and the configured port, to be tried when that one is refused: a process that was started anew
+    /// in its pod reads the file as it is by then.
+    pub fn query_port(&self, configured: u16) -> (u16, Option<u16>) {
+        self.port("query-port", configured)
+    }
+
+    /// The same for HTTP.
+    pub fn http_port(&self, configured: u16) -> (u16, Option<u16>) {
+        self.port(if self.component == Component::Frontend { "http-port" } else { "webserver-port" }, configured)
+    }
+
+    fn port(&self, name: &str, configured: u16) -> (u16, Option<u16>) {
+        let own = self.ports.named(self.component, name).filter(|own| *own != configured);
+        own.map_or((configured, None), |own| (own, Some(configured)))
+    }
 }
 
 /// One run of one container of a pod.

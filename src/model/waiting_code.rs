@@ -56,6 +56,7 @@ impl WaitingOn {
             Self::Configuration(ConfigurationWait::Refused { .. }) => ("SR-2232", "ConfigurationRefused"),
             Self::Configuration(ConfigurationWait::Deferred { .. }) => ("SR-2233", "ConfigurationDeferred"),
             Self::Configuration(ConfigurationWait::ShownOtherwise { .. }) => ("SR-2234", "ConfigurationShownOtherwise"),
+            Self::Configuration(ConfigurationWait::PortFixed { .. }) => ("SR-2235", "ConfigurationPortFixed"),
             Self::ApprovalNeeded { .. } => ("SR-2216", "ApprovalNeeded"),
             Self::WindowClosed { .. } => ("SR-2217", "WindowClosed"),
             Self::UpgradeDeclined { .. } => ("SR-2218", "UpgradeDeclined"),
@@ -151,6 +152,7 @@ impl WaitingOn {
                 | Self::StaleVolume { .. }
                 | Self::BackendUndrained { .. }
                 | Self::TemplateHeld { .. }
+                | Self::Configuration(ConfigurationWait::PortFixed { .. })
                 | Self::ScaleInRefused { .. }
                 | Self::SecondClusterRisk { .. }
                 | Self::SnapshotNotMounted { .. }

@@ -62,6 +62,19 @@ pub enum ConfigurationWait {
         /// StarRocks' words.
         words: String,
     },
+    /// A configuration file moves a port that a running cluster cannot move.
+    PortFixed {
+        /// Component.
+        component: Component,
+        /// Key of the configuration file.
+        key: String,
+        /// The number that runs.
+        former: u16,
+        /// The number that the file says.
+        wanted: u16,
+        /// Why it stays.
+        why: String,
+    },
     /// A configuration file changed while something else is under way.
     Deferred {
         /// Component.

@@ -207,6 +207,12 @@ impl fmt::Display for WaitingOn {
                  of the resource, or change anything in its spec",
                 fields.join(", ")
             ),
+            Self::Configuration(ConfigurationWait::PortFixed { component, key, former, wanted, why }) => write!(
+                out,
+                "{} says {key} = {wanted} and the {component} runs with {former}: {why}. Nothing is restarted, added or dropped meanwhile. Write \
+                 {key} = {former} back: a process that starts reads the file, whoever started it",
+                component.conf_file()
+            ),
             Self::ObjectTerminating { object } => write!(out, "{object} is being deleted and is made anew once it is gone"),
             Self::RequestRefused { request, words, way_out } => {
                 write!(out, "Kubernetes refuses to {request}: {words}. {way_out}; it is tried again by itself, at least every six minutes")

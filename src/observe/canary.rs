@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ask::{Asker, Frontend, unreadable};
 use crate::model::{Answer, Canary, CanaryReport, Cluster, Component, ObjectKind, Observed, Pod, Query, Silence, Workload};
-use crate::starrocks::{HttpEndpoint, HttpError, exposition, parse};
+use crate::starrocks::{exposition, parse};
 
 /// Path of a node's metrics; they need no login (starrocks.md §5).
 const METRICS: &str = "/metrics";
@@ -51,9 +51,8 @@ fn canaries<'a>(cluster: &'a Cluster, observed: &'a Observed) -> Vec<(&'a Pod, &
     observed.pods_of(component).filter(|pod| pod.revision == revision).map(|pod| (pod, workload)).collect()
 }
 
-async fn bounds(asker: &Asker<'_>, policy: &Canary, pod: &Pod, port: u16) -> Result<Vec<Vec<String>>, Silence> {
-    let Some(host) = pod.ip.clone().filter(|_| pod.running && !pod.deleting) else { return Err(HttpError::Refused.into()) };
-    let page = asker.get_from(&pod.name, &HttpEndpoint { host, port }, METRICS).await?;
+async fn bounds(asker: &Asker<'_>, policy: &Canary, pod: &Pod, configured: u16) -> Result<Vec<Vec<String>>, Silence> {
+    let page = asker.get_in(pod, configured, METRICS).await?;
     let of = |bound: &crate::model::MetricBound| exposition::samples(&page, &bound.name, &bound.labels).map_err(|error| unreadable(&error));
     policy.metrics.iter().map(of).collect()
 }

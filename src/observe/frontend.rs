@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ask::{Asker, Frontend, unreadable};
+use super::ask::{Asker, BOOTSTRAP, Frontend, unreadable};
 use crate::model::starrocks::FrontendReport;
 use crate::model::{Answer, FrontendSetting, Query, Silence};
 use crate::starrocks::parse;
@@ -12,8 +12,6 @@ use crate::starrocks::parse;
 /// How much of the pass a single frontend may use for itself, so that a hanging one leaves time to ask another about the group.
 pub(super) const SHARE: Duration = Duration::from_secs(4);
 
-/// Path that says whether a frontend serves.
-const BOOTSTRAP: &str = "/api/bootstrap";
 /// Path that tells journal and image positions.
 const SHOW_HA: &str = "/api/show_meta_info?action=SHOW_HA";
 

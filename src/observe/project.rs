@@ -1,12 +1,15 @@
 //! Live Kubernetes objects in, the small part that decisions need out; what is left out is never stored.
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, PersistentVolumeClaim, Pod as LivePod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerState, ContainerStatus, PersistentVolumeClaim, Pod as LivePod, PodCondition, PodStatus,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Map, Value};
 
 use crate::model::Timestamp;
 use crate::model::component::{COMPONENT_LABEL, Component, FORMER_COPY_ANNOTATION, OWNER_LABEL, PULL_CONTAINER, PULL_LABEL, ordinal};
 use crate::model::observed::{Claim, ContainerRun, ImagePull, LiveObject, Ownership, Pod, PodProblem, PullState};
+use crate::model::ports::DeclaredPorts;
 use crate::model::warehouse::fleet_name;
 
 /// Annotations that repeat the whole object: kubectl's, and the one of the former operator.
@@ -119,6 +122,7 @@ pub fn project_pod(pod: &LivePod) -> Option<Pod> {
         uid: metadata.uid.clone().unwrap_or_default(),
         component,
         revision: label("controller-revision-hash").cloned().unwrap_or_default(),
+        ports: main.map(|main| declared(component, main)).unwrap_or_default(),
         image: main.and_then(|main| main.image.clone()).unwrap_or_default(),
         ip: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
@@ -133,6 +137,11 @@ pub fn project_pod(pod: &LivePod) -> Option<Pod> {
         unexplained: if ready { None } else { unexplained(&status) },
         name,
     })
+}
+
+fn declared(component: Component, container: &Container) -> DeclaredPorts {
+    let ports = container.ports.iter().flatten();
+    DeclaredPorts::read(component, ports.filter_map(|port| Some((port.name.as_deref()?, i64::from(port.container_port)))))
 }
 
 /// Reasons for which a container waits because of its image. `ErrImagePull` and what follows it is tried again by the kubelet, ever less often.

@@ -39,10 +39,9 @@ pub async fn observe(
         observed.pods.extend(pods.filter(|(_, pod)| pod.component == Component::Frontend));
     }
 
-    let ports = (cluster.frontend.query_port(), cluster.frontend.http_port());
-    let mut running: Vec<Frontend> =
-        observed.pods_of(Component::Frontend).filter_map(|pod| Frontend::in_pod(pod, ports.0, ports.1)).collect();
     let asker = Asker { starrocks, login, deadline: Instant::now() + DEADLINE };
+    let found = join_all(observed.pods_of(Component::Frontend).map(|pod| Frontend::in_pod(&asker, pod, &cluster.frontend))).await;
+    let mut running: Vec<Frontend> = found.into_iter().flatten().collect();
     let further =
         |at: &Frontend| frontend::Further { availability: awaits_image(status), queries: is_drained(status, observed.pods.get(&at.pod)) };
     let reports = join_all(running.iter().map(|at| frontend::report(&asker, at, further(at)))).await;

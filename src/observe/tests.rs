@@ -26,6 +26,8 @@ struct Fake {
     behaviour: BTreeMap<String, Behaviour>,
     answers: BTreeMap<String, Rows>,
     asked: Mutex<Vec<(String, String)>>,
+    /// Where a host listens, if not wherever it is asked: ports of SQL and of HTTP.
+    listens: BTreeMap<String, (u16, u16)>,
 }
 
 #[derive(Clone)]
@@ -40,6 +42,9 @@ enum Behaviour {
 impl StarRocks for Fake {
     async fn query(&self, at: &SqlEndpoint, _: &Login, sql: &str) -> Result<Rows, SqlError> {
         self.asked.lock().expect("no panic").push((at.host.clone(), sql.to_owned()));
+        if self.listens.get(&at.host).is_some_and(|ports| ports.0 != at.port) {
+            return Err(SqlError::Refused);
+        }
         match self.behaviour.get(&at.host) {
             Some(Behaviour::Fails(error)) => return Err(error.clone()),
             Some(Behaviour::Hangs) => std::future::pending().await,
@@ -53,6 +58,9 @@ impl StarRocks for Fake {
 
     async fn get(&self, at: &HttpEndpoint, path: &str) -> Result<HttpAnswer, HttpError> {
         self.asked.lock().expect("no panic").push((at.host.clone(), path.to_owned()));
+        if self.listens.get(&at.host).is_some_and(|ports| ports.1 != at.port) {
+            return Err(HttpError::Refused);
+        }
         if matches!(self.behaviour.get(&at.host), Some(Behaviour::Hangs)) {
             return std::future::pending().await;
         }
@@ -150,7 +158,20 @@ fn fake(behaviour: &[(&str, Behaviour)]) -> Fake {
         behaviour: behaviour.iter().map(|(host, how)| ((*host).to_owned(), how.clone())).collect(),
         answers: answers(),
         asked: Mutex::default(),
+        listens: BTreeMap::new(),
     }
+}
+
+/// Frontends whose pods were made with these ports of SQL and HTTP.
+fn made_with(frontends: &[(&str, &str, u16, u16)]) -> Caches {
+    let caches = Caches::new();
+    for (name, ip, sql, http) in frontends {
+        let mut pod = live_pod(name, "fe", ip, true);
+        let ports = json!([{"name": "http-port", "containerPort": http}, {"name": "query-port", "containerPort": sql}]);
+        pod.spec.as_mut().expect("a spec").containers[0].ports = serde_json::from_value(ports).expect("ports");
+        caches.put(Watched::Pod, "", Entry::from_pod(&pod).expect("ours"));
+    }
+    caches
 }
 
 const THREE: [(&str, &str, bool); 3] = [("c-fe-0", "10.0.0.1", true), ("c-fe-1", "10.0.0.2", true), ("c-fe-2", "10.0.0.3", true)];
@@ -188,6 +209,32 @@ async fn the_group_is_asked_through_a_frontend_that_answers() {
     let observed = seen(&fake, &caches(&THREE), &StarRocksClusterStatus::default()).await;
     assert_eq!(observed.group.asked.as_deref(), Some("c-fe-1"));
     assert_eq!(observed.frontends["c-fe-0"].version.silence().map(|silence| silence.kind), Some(SilenceKind::Refused));
+}
+
+#[tokio::test]
+async fn each_frontend_is_asked_at_the_ports_with_which_its_pod_was_made() {
+    let mut fake = fake(&[]);
+    // Configured are 9030 and 8030: the first pod is at its former ports, the second has come, the process of the third was started anew in its pod.
+    fake.listens = [("10.0.0.1", (9031, 8031)), ("10.0.0.2", (9030, 8030)), ("10.0.0.3", (9030, 8030))]
+        .map(|(host, ports)| (host.to_owned(), ports))
+        .into();
+    let pods = [("c-fe-0", "10.0.0.1", 9031, 8031), ("c-fe-1", "10.0.0.2", 9030, 8030), ("c-fe-2", "10.0.0.3", 9031, 8031)];
+    let observed = seen(&fake, &made_with(&pods), &StarRocksClusterStatus::default()).await;
+    for (pod, report) in &observed.frontends {
+        assert!(report.version.known().is_some() && report.serving == Answer::Known(true), "{pod}: {report:?}");
+    }
+    assert!(observed.group.frontends.known().is_some());
+    let asked = |host: &str| fake.asked.lock().expect("no panic").iter().filter(|(at, _)| at == host).count();
+    assert_eq!(asked("10.0.0.2") + 2, asked("10.0.0.3"), "a second chance costs two questions more, and only where ports differ");
+}
+
+#[tokio::test]
+async fn a_frontend_that_listens_nowhere_is_tried_twice_and_no_more() {
+    let mut fake = fake(&[]);
+    fake.listens.insert("10.0.0.1".to_owned(), (1, 1));
+    let observed = seen(&fake, &made_with(&[("c-fe-0", "10.0.0.1", 9031, 8031)]), &StarRocksClusterStatus::default()).await;
+    assert_eq!(observed.frontends["c-fe-0"].version.silence().map(|silence| silence.kind), Some(SilenceKind::Refused));
+    assert_eq!(fake.asked.lock().expect("no panic").len(), 4, "each of SQL and HTTP at both ports");
 }
 
 #[tokio::test]

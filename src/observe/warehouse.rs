@@ -29,11 +29,13 @@ pub async fn observe_warehouse(
     let begins = !report.deleting && !report.held && !made;
     let ends = report.deleting && observed.pods_of(Component::ComputeNode).next().is_none();
     if begins || ends {
-        let ports = (warehouse.frontend.query_port(), warehouse.frontend.http_port());
         let answers = |pod: &&crate::model::Pod| observed.frontends.get(&pod.name).is_some_and(|report| report.version.known().is_some());
-        let at = observed.pods_of(Component::Frontend).filter(answers).find_map(|pod| Frontend::in_pod(pod, ports.0, ports.1));
+        let asker = Asker { starrocks, login, deadline: Instant::now() + DEADLINE };
+        let at = match observed.pods_of(Component::Frontend).find(answers) {
+            Some(pod) => Frontend::in_pod(&asker, pod, &warehouse.frontend).await,
+            None => None,
+        };
         if let Some(at) = at {
-            let asker = Asker { starrocks, login, deadline: Instant::now() + DEADLINE };
             if begins {
                 report.feature = has_feature(&asker, &at).await;
             }

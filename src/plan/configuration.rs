@@ -73,6 +73,9 @@ fn look(
         return if same { entry } else { noted(view, content, entry, draft) };
     };
     if change.digest != content.digest {
+        if entry.digest.as_ref() == Some(&content.digest) && is_nobodys(&entry, change, fleet) {
+            return ConfigurationStatus { change: None, ..entry };
+        }
         return noted(view, content, entry, draft);
     }
     let change = change.clone();
@@ -96,6 +99,13 @@ fn noted(view: &View<'_>, content: &Configuration, entry: ConfigurationStatus, d
     };
     draft.look_again_in(Duration::from_secs(1));
     ConfigurationStatus { change: Some(change), ..entry }
+}
+
+/// Whether a change was neither set nor read by anybody, so that with the former content nothing is left of it.
+fn is_nobodys(entry: &ConfigurationStatus, change: &ConfigurationChange, fleet: &Fleet<'_>) -> bool {
+    let Some(since) = Timestamp::parse(&change.since) else { return false };
+    let untouched = change.set_since.is_none() && entry.restarted_for.as_ref() != Some(&change.since);
+    untouched && fleet.pods.values().all(|pod| health::started(pod) + REFRESHED < since)
 }
 
 /// A component whose change is on record.

@@ -202,6 +202,7 @@ fn patience(wait: &WaitingOn, view: &View<'_>) -> Duration {
         | WaitingOn::ImmutableField { .. }
         | WaitingOn::ForeignObject { .. }
         | WaitingOn::TemplateHeld { .. }
+        | WaitingOn::Configuration(ConfigurationWait::PortFixed { .. })
         | WaitingOn::RequestRefused { .. }
         | WaitingOn::Warehouse(WarehouseWait::NotSharedData { .. })
         | WaitingOn::Warehouse(WarehouseWait::FeatureMissing { .. })

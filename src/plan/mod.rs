@@ -12,6 +12,7 @@ mod draft;
 mod drain;
 mod health;
 mod objects;
+mod ports;
 mod preview;
 mod pulls;
 mod quorum;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::draft::{Draft, Form};
 use super::health;
+use super::ports;
 use super::versions::Leg;
 use super::view::{Fleet, View};
 use crate::build::{self, Strategy};
@@ -78,9 +79,12 @@ fn held_for(view: &View<'_>, component: Component, differences: &[build::Differe
     Some(WaitingOn::TemplateHeld { component, fields, accept })
 }
 
-/// The same for a template that no change of the resource asks for: what was repaired or restarts for its configuration is not held either.
+/// The same for a template that no change of the resource asks for: what was repaired or restarts for its configuration is not held either, nor what
+/// follows frontends that do.
 pub(super) fn unasked(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> Option<WaitingOn> {
-    let asked = was_drifted(view, fleet, workload, image) || restarts_for_configuration(view, fleet, workload);
+    let asked = was_drifted(view, fleet, workload, image)
+        || restarts_for_configuration(view, fleet, workload)
+        || ports::follows_frontends(view, fleet, workload, image);
     if asked { None } else { held(view, fleet, workload, image) }
 }
 
@@ -144,10 +148,18 @@ pub(super) fn metadata_is_ephemeral(fleet: &Fleet<'_>) -> bool {
 
 /// An object as it is to be in this pass: StatefulSets by their form, everything else as built.
 fn shaped(view: &View<'_>, object: &Object, component: Option<Component>, draft: &mut Draft) -> Option<Object> {
+    let key = object.key();
+    if component == Some(Component::FrontendProxy) && ports::are_refused(draft) && view.observed.object(key.kind, &key.name).is_some() {
+        // It would look for the frontends at ports that they do not get.
+        return None;
+    }
     if let Object::Deployment(deployment) = object {
         let (deployment, held) = deployment_over(view, deployment.as_ref().clone());
         draft.wait_all(held);
         return Some(Object::Deployment(Box::new(deployment)));
+    }
+    if let (Object::Service(service), Some(fleet)) = (object, component.and_then(|component| view.fleet(component))) {
+        return Some(Object::Service(Box::new(ports::service(view, service, fleet, draft))));
     }
     let Object::StatefulSet(at_rest) = object else { return Some(object.clone()) };
     let component = component?;

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::health;
+use super::ports;
 use super::quorum;
 use super::recovery;
 use super::view::{Fleet, View, require};
@@ -27,8 +28,9 @@ pub(super) fn run(view: &View<'_>, rolling: bool, versioned: bool, draft: &mut D
             Component::Backend => backends(view, fleet, rolling, draft),
             Component::ComputeNode | Component::FrontendProxy => fleet.wanted_replicas(),
         };
+        let most = if ports::keep_newcomers_out(fleet, draft) { fleet.live_replicas() } else { u32::MAX };
         if let Some(form) = draft.forms.get_mut(&fleet.component) {
-            form.replicas = replicas;
+            form.replicas = replicas.min(most);
         }
     }
 }

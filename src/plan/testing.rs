@@ -11,6 +11,7 @@ use crate::model::canary::is_verdict_due;
 use crate::model::component::{ordinal, pod_of_host};
 use crate::model::configuration::{ShownKey, awaited};
 use crate::model::observed::{Claim, DisruptionBudget, ImagePull, PodProblem, PullState};
+use crate::model::ports::DeclaredPorts;
 use crate::model::starrocks::{
     Availability, BackendRow, FrontendReport, FrontendRole, FrontendRow, GroupReport, ReplicaTrouble, RoutineLoad, RoutineLoadState,
     TabletStatistic,
@@ -613,6 +614,7 @@ impl World {
             component,
             ordinal: ordinal(name),
             revision: set.text("/status/updateRevision").to_owned(),
+            ports: declared(component, set),
             image,
             ip: None,
             node: ordinal(name).map(|ordinal| format!("node-{ordinal}")),
@@ -736,6 +738,13 @@ impl World {
             process.settings.insert(setting.key().to_owned(), value.to_owned());
         }
     }
+}
+
+fn declared(component: Component, set: &LiveObject) -> DeclaredPorts {
+    let ports = set.body.pointer("/spec/template/spec/containers/0/ports").and_then(Value::as_array);
+    let named = |port: &Value| Some((port["name"].as_str()?.to_owned(), port["containerPort"].as_i64()?));
+    let ports: Vec<_> = ports.into_iter().flatten().filter_map(named).collect();
+    DeclaredPorts::read(component, ports.iter().map(|(name, port)| (name.as_str(), *port)))
 }
 
 fn release(pod: &Pod) -> String {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ports;
 use super::record::{Voice, one_hop_back, way_back};
 use super::view::{Fleet, View, require};
 use crate::api::{DeclinedOutcome, Operation, OperationKind, OperationPhase};
@@ -119,6 +120,9 @@ pub(super) fn route(view: &View<'_>) -> Route {
     let frontier = frontier(view);
     if is_fresh(view, &frontier) {
         return Route::Fresh;
+    }
+    if let Some(wait) = ports::fixed(view) {
+        return Route::Held(wait);
     }
     let target = match target(view) {
         Target::Unlisted(component, text) => return unlisted(view, component, text),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::record::Voice;
 use crate::model::component::{ordinal, pod_of_host};
+use crate::model::ports::DeclaredPorts;
 use crate::model::starrocks::{BackendRow, FrontendReport, FrontendRole, FrontendRow};
 use crate::model::{
     Answer, Cluster, Component, LiveObject, Object, ObjectKind, Observed, Ownership, Pod, SilenceKind, Timestamp, WaitingOn, Workload,
@@ -214,9 +215,20 @@ impl<'a> Fleet<'a> {
 
     /// Image of the main container in the live template.
     pub fn live_image(&self) -> Option<&'a str> {
+        self.live_container()?.get("image")?.as_str()
+    }
+
+    /// Ports that the main container declares in the live template.
+    pub fn live_ports(&self) -> DeclaredPorts {
+        let declared = self.live_container().and_then(|container| container.get("ports")?.as_array());
+        let named = |port: &'a Value| Some((port.get("name")?.as_str()?, port.get("containerPort")?.as_i64()?));
+        DeclaredPorts::read(self.component, declared.into_iter().flatten().filter_map(named))
+    }
+
+    /// The main container in the live template.
+    pub fn live_container(&self) -> Option<&'a Value> {
         let containers = self.live?.body.pointer("/spec/template/spec/containers")?.as_array()?;
-        let main = containers.iter().find(|container| container.get("name").and_then(Value::as_str) == Some(self.component.container()));
-        main?.get("image")?.as_str()
+        containers.iter().find(|container| container.get("name").and_then(Value::as_str) == Some(self.component.container()))
     }
 
     /// The release that the live template claims.

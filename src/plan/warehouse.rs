@@ -8,7 +8,7 @@ use super::pulls;
 use super::rollout::{self, Course};
 use super::versions::{self, Frontier};
 use super::view::{View, require};
-use super::{at_rest_or_busy, continued, decide, is_authorised, objects, remember_pending, scale, status};
+use super::{at_rest_or_busy, continued, decide, is_authorised, objects, ports, remember_pending, scale, status};
 use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
 use crate::model::cluster::RunMode;
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, OBJECT_FINALIZER, WarehouseReport, fleet_name, sql_name};
@@ -106,7 +106,7 @@ fn obstacle(view: &View<'_>, report: &WarehouseReport, made: bool) -> Option<Wai
 
 /// Compute nodes as the resource describes them.
 fn serve(view: &View<'_>, frontier: &Frontier, made: bool, draft: &mut Draft) {
-    if let Some(wait) = releases_apart(view, frontier) {
+    if let Some(wait) = releases_apart(view, frontier).or_else(|| ports::fixed(view).filter(|_| made)) {
         draft.wait(wait);
         remember_pending(view, draft);
         if !made {

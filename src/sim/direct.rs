@@ -226,8 +226,9 @@ impl Direct {
             // Without that kind, as where nobody has installed it: nothing may depend on it.
             Step::Record(_) => {}
             Step::Execute { frontend, statement } => {
-                let host = observed.pods.get(frontend).and_then(|pod| pod.ip.clone()).unwrap_or_default();
-                let at = SqlEndpoint { host, port: cluster.frontend.query_port() };
+                let Some(pod) = observed.pods.get(frontend) else { return Ok(()) };
+                let (port, _) = pod.query_port(cluster.frontend.query_port());
+                let at = SqlEndpoint { host: pod.ip.clone().unwrap_or_default(), port };
                 let login = self.login(&cluster.namespace, &cluster.login);
                 // A refused statement is seen again in the next observation, as on the wire.
                 let _ = self.voice.query(&at, &login, &statement.sql()).await;

@@ -2,7 +2,7 @@
 //! and what it answers; names no Kubernetes object and no StarRocks statement.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::model::Timestamp;
@@ -95,6 +95,10 @@ pub enum HttpReply {
 pub trait Resolver {
     /// Addresses behind a host name (pod FQDN, Service name with or without its DNS suffix, or a literal address). Empty: unknown host or no ready endpoint.
     fn resolve(&self, host: &str) -> Vec<IpAddr>;
+    /// Where a connection to a port of a host arrives: a Service with an address of its own hands it on to the port that each of its pods has for it.
+    fn destinations(&self, host: &str, port: u16) -> Vec<SocketAddr> {
+        self.resolve(host).into_iter().map(|address| SocketAddr::new(address, port)).collect()
+    }
 }
 
 /// The programs inside containers, played by the simulated StarRocks (and by a trivial program for every unknown image).

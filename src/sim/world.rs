@@ -1,7 +1,7 @@
 //! One simulated world: an API store, its control loops and kubelet, and StarRocks in its pods, on one clock and one seed; never waits.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::cluster::{ControlPlane, Duty, Timings, bootstrap_with, resolver};
 use super::faults::Mend;
 use super::kube::{Backend, Store};
-use super::runtime::{ContainerRuntime, HttpReply};
+use super::runtime::{ContainerRuntime, HttpReply, Resolver};
 use super::starrocks::{Login, Settings, SqlReply, StarRocks};
 use crate::model::Timestamp;
 
@@ -183,6 +183,11 @@ impl World {
         self.settle();
         self.changed.notify_one();
         reply
+    }
+
+    /// Where a client that connects to a port of a host name may arrive: one address for each ready pod of a Service.
+    pub fn destinations(&self, host: &str, port: u16) -> Vec<SocketAddr> {
+        resolver(&self.store).destinations(host, port)
     }
 
     /// One HTTP GET to whoever listens at an address.

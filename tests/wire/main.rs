@@ -18,6 +18,7 @@ mod olm;
 mod ownership;
 mod pace;
 mod policies;
+mod ports;
 mod progress;
 mod pulls;
 mod refusals;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::case::{Case, image_of, is_useful, live_image_of, release_of};
 use crate::build;
-use crate::model::component::{APPLIED_TEMPLATE_ANNOTATION, CONFIGURATION_ANNOTATION};
+use crate::model::component::{APPLIED_TEMPLATE_ANNOTATION, CONFIGURATION_ANNOTATION, QUERY_PORT_VARIABLE};
 use crate::model::{Component, LiveObject};
 use crate::release::Version;
 
@@ -91,7 +91,14 @@ pub(super) fn no_restart_without_cause(case: &Case<'_>) -> Vec<String> {
         let annotations = live.body.pointer("/spec/template/metadata/annotations");
         let marked = annotations.and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)?.as_str());
         let configured = at_work.is_some() && mark.is_some() && mark.map(String::as_str) != marked;
-        if !asked && !repaired && !agreed && !unstarted && !configured {
+        // The frontends move to another port, and nodes that were not told could not start again.
+        let led = component != Component::Frontend
+            && at_work.is_some()
+            && object.spec.as_ref().is_some_and(|spec| {
+                let told = |difference: build::Difference| difference.path.contains(&format!("env[{QUERY_PORT_VARIABLE}]"));
+                build::template_differences(&spec.template, live).into_iter().all(told)
+            });
+        if !asked && !repaired && !agreed && !unstarted && !configured && !led {
             found.push(format!("the {component} would restart although the resource has not changed: {difference}"));
         }
     }

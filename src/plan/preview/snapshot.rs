@@ -96,6 +96,7 @@ fn pod(name: &str, ordinal: u32, component: Component, now: Timestamp) -> Pod {
         component,
         ordinal: Some(ordinal),
         revision: String::new(),
+        ports: crate::model::ports::DeclaredPorts::default(),
         image: String::new(),
         ip: None,
         node: None,

@@ -241,7 +241,12 @@ const UPGRADES: [Scene; 29] = [
     }),
 ];
 
-const CONFIGURATIONS: [Scene; 4] = [
+const CONFIGURATIONS: [Scene; 5] = [
+    ("SR-2235", || {
+        let mut world = configuration::risen(None);
+        configuration::write(&mut world, "be.conf", "heartbeat_service_port = 9051");
+        world.pass()
+    }),
     ("SR-2231", || on_its_way("SR-2231", changed("a = 2"))),
     ("SR-2232", || {
         let mut world = changed("a = 2");

@@ -1,5 +1,7 @@
 //! Configuration files that change: what is set in running nodes, what rolls, what waits, and what is remembered of it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::testing::{World, spec};
@@ -139,6 +141,21 @@ fn a_process_that_still_read_the_former_file_is_set_right_before_the_change_is_o
     world.running.get_mut("kube-fe-1").unwrap().insert("a".to_owned(), "1".to_owned());
     world.run_until(300, |world, _| entry(world, Component::Frontend).change.is_none());
     assert_eq!(values(&world, "kube-fe", "a"), ["2", "2", "2"]);
+}
+
+#[test]
+fn a_change_that_is_taken_back_before_anybody_has_read_it_restarts_nothing() {
+    let mut world = risen(Some("Restart"));
+    world.advance(Duration::from_secs(300));
+    world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(true));
+    let former = world.files["fe.conf"].clone();
+    write(&mut world, "fe.conf", "a = 2\nfixed = 2\nJAVA_OPTS = -Xmx8g");
+    world.run_until(10, |world, _| entry(world, Component::Frontend).change.is_some());
+    write(&mut world, "fe.conf", &former);
+    world.edit(|spec| spec["upgradePolicy"]["paused"] = json!(false));
+    world.run_to_rest(100);
+    assert!(world.restarts().is_empty(), "{:?}", world.restarts());
+    assert_eq!(entry(&world, Component::Frontend).change, None);
 }
 
 #[test]

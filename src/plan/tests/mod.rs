@@ -8,6 +8,7 @@ mod configuration;
 mod creation;
 mod held;
 mod pace;
+mod ports;
 mod previews;
 mod properties;
 mod pulls;

@@ -208,6 +208,7 @@ fn pod(name: &str, ordinal: u32, serial: u32, set: &LiveObject, now: Timestamp) 
         component: Component::ComputeNode,
         ordinal: Some(ordinal),
         revision: set.text("/status/updateRevision").to_owned(),
+        ports: crate::model::ports::DeclaredPorts::default(),
         image: set.text("/spec/template/spec/containers/0/image").to_owned(),
         ip: None,
         node: Some(format!("node-{ordinal}")),

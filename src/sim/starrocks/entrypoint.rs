@@ -1,6 +1,6 @@
 //! The scripts that images start with: they look for the frontends through a service and register themselves by SQL, or bootstrap, or give up.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::process::{Component, Phase};
@@ -41,7 +41,9 @@ impl StarRocks {
         let members_seen = members_seen || seen.members;
         if let Some((_, address)) = seen.leader {
             let sql = format!("ALTER SYSTEM ADD {role} \"{host}:{port}\"");
-            let reply = self.ask_as(id, address, &sql, resolver);
+            // Past the Service, at the port that the script knows: its own.
+            let at = SocketAddr::new(address, self.asks_at(id));
+            let reply = self.ask_as(id, at, &sql, resolver);
             let there = matches!(&reply, SqlReply::Done { .. })
                 || matches!(&reply, SqlReply::Failed { message, .. } if message.contains("already exists"));
             if there {
@@ -63,8 +65,9 @@ impl StarRocks {
         let Some(process) = self.processes.get(id) else { return seen };
         let (service, own, own_host) = (process.service(), process.release, process.host());
         let namespace = process.start.namespace.clone();
-        let mut addresses = resolve_service(resolver, &service, &namespace);
-        addresses.retain(|address| *address != process.start.ip);
+        let own_address = process.start.ip;
+        let mut addresses = resolve_service(resolver, &service, &namespace, self.asks_at(id));
+        addresses.retain(|address| address.ip() != own_address);
         for address in addresses {
             let SqlReply::Rows { columns, rows, .. } = self.ask_as(id, address, "show frontends;", resolver) else { continue };
             let at = |name: &str| columns.iter().position(|column| column == name);
@@ -82,12 +85,17 @@ impl StarRocks {
         seen
     }
 
-    fn ask_as(&mut self, id: &ContainerId, address: IpAddr, sql: &str, resolver: &dyn Resolver) -> SqlReply {
+    /// The port at which the script asks: frontends take it for their own, nodes are told it.
+    fn asks_at(&self, id: &ContainerId) -> u16 {
+        let Some(process) = self.processes.get(id) else { return 0 };
+        let told = process.start.environment.get("FE_QUERY_PORT").and_then(|port| port.parse().ok());
+        told.unwrap_or(if process.component == Component::Frontend { process.ports.query } else { 9030 })
+    }
+
+    fn ask_as(&mut self, id: &ContainerId, at: SocketAddr, sql: &str, resolver: &dyn Resolver) -> SqlReply {
         let Some(process) = self.processes.get(id) else { return SqlReply::Refused };
-        let port = process.start.environment.get("FE_QUERY_PORT").and_then(|port| port.parse().ok());
-        let port = port.unwrap_or(if process.component == Component::Frontend { process.ports.query } else { 9030 });
         let login = Login { user: "root".to_owned(), password: process.password() };
-        self.answer(address, port, &login, sql, resolver)
+        self.answer(at.ip(), at.port(), &login, sql, resolver)
     }
 
     /// `start_fe.sh --helper`.
@@ -161,11 +169,14 @@ impl StarRocks {
             .filter(|name| !name.is_empty());
         let (list, kind) = if compute { ("SHOW COMPUTE NODES", "COMPUTE NODE") } else { ("SHOW BACKENDS", "BACKEND") };
         let namespace = process.start.namespace.clone();
-        for address in resolve_service(resolver, &service, &namespace) {
+        for address in resolve_service(resolver, &service, &namespace, self.asks_at(id)) {
             let SqlReply::Rows { columns, rows, .. } = self.ask_as(id, address, list, resolver) else { continue };
-            let at = columns.iter().position(|column| column == "IP");
-            let listed = at.is_some_and(|at| rows.iter().any(|row| row.get(at).and_then(Option::as_deref) == Some(host.as_str())));
-            if listed {
+            let cell =
+                |row: &Vec<Option<String>>, name: &str| row.get(columns.iter().position(|column| column == name)?).cloned().flatten();
+            let own: Vec<_> = rows.iter().filter(|row| cell(row, "IP").as_deref() == Some(host.as_str())).collect();
+            // The script adds it at its port on every start, and then only looks for its name.
+            let known = own.iter().any(|row| cell(row, "HeartbeatPort") == Some(port.to_string()));
+            if known {
                 return self.begin_loading(id);
             }
             let into = warehouse.as_ref().map(|name| format!(" INTO WAREHOUSE {name}")).unwrap_or_default();
@@ -173,6 +184,9 @@ impl StarRocks {
                 self.ask_as(id, address, &format!("CREATE WAREHOUSE IF NOT EXISTS {name}"), resolver);
             }
             self.ask_as(id, address, &format!("ALTER SYSTEM ADD {kind} \"{host}:{port}\"{into}"), resolver);
+            if !own.is_empty() {
+                return self.begin_loading(id);
+            }
             break;
         }
         if waited >= Duration::from_secs(60) {
@@ -183,9 +197,9 @@ impl StarRocks {
 }
 
 /// What a pod's search domains make of a service name: its own namespace first.
-fn resolve_service(resolver: &dyn Resolver, service: &str, namespace: &str) -> Vec<IpAddr> {
+fn resolve_service(resolver: &dyn Resolver, service: &str, namespace: &str, port: u16) -> Vec<SocketAddr> {
     let spellings = [format!("{service}.{namespace}.svc.cluster.local"), format!("{service}.svc.cluster.local"), service.to_owned()];
-    spellings.iter().map(|name| resolver.resolve(name)).find(|found| !found.is_empty()).unwrap_or_default()
+    spellings.iter().map(|name| resolver.destinations(name, port)).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// Adds a row for a frontend; returns its name.

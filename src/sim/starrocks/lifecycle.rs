@@ -127,7 +127,12 @@ impl StarRocks {
         if let Some(refusal) = self.refusal(id, &meta) {
             return self.end(id, 255, &refusal);
         }
-        let known = self.groups.get(&meta.cluster).is_some_and(|group| group.frontend(&meta.member).is_some());
+        let row = self.groups.get(&meta.cluster).and_then(|group| group.frontend(&meta.member));
+        let (known, journal) = (row.is_some(), row.map(|row| row.edit_log_port));
+        if journal.is_some_and(|port| port != process.ports.edit_log) {
+            // It looks for its own host and port among the frontends (`NodeMgr.checkCurrentNodeExist`).
+            return self.end(id, 255, "current node is not added to the cluster, will exit");
+        }
         if let Some(process) = self.processes.get_mut(id) {
             process.cluster = Some(meta.cluster);
             process.member = meta.member;
