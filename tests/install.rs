@@ -135,6 +135,30 @@ fn every_alert_has_its_part_of_the_page_and_every_code_in_it_is_explained() {
     }
 }
 
+/// Codes of the waits that only a person ends, read where the operator itself decides it.
+fn codes_for_a_person() -> BTreeSet<String> {
+    let text = page("src/model/waiting_code.rs");
+    let entry = Regex::new(r#"Self::(\w+(?:\(\w+::\w+)?)[^=]* => \("(SR-\d{4})""#).expect("compiles");
+    let codes: BTreeMap<&str, &str> = entry.captures_iter(&text).map(|found| found.extract().1).map(|[wait, code]| (wait, code)).collect();
+    let (_, waits) = text.split_once("fn needs_a_person").expect("is there");
+    let variant = Regex::new(r"Self::(\w+(?:\(\w+::\w+)?)").expect("compiles");
+    variant.captures_iter(waits).map(|found| codes[&found[1]].to_owned()).collect()
+}
+
+#[test]
+fn what_only_a_person_ends_alerts_one_unless_it_is_meant() {
+    // Pauses and approvals are meant; a refused decision has an alert of its own.
+    const NOT_HERE: [&str; 3] = ["SR-2207", "SR-2216", "SR-2901"];
+    let alert = config::alerts().iter().find(|alert| alert.name == "StarRocksClusterNeedsAPerson").expect("is there");
+    let expression = alert.expression();
+    let matcher = expression.split("code=~\"").nth(1).and_then(|rest| rest.split('"').next()).expect("chooses codes");
+    let matcher = Regex::new(&format!("^(?:{matcher})$")).expect("compiles");
+    let codes = codes_for_a_person();
+    assert!(codes.len() > 30, "{codes:?}");
+    let missing: Vec<&String> = codes.iter().filter(|code| matcher.is_match(code) == NOT_HERE.contains(&code.as_str())).collect();
+    assert!(missing.is_empty(), "nobody is told of {missing:?}, or somebody of what is meant");
+}
+
 /// Links between pages, and from them to files of the checkout.
 #[test]
 fn the_pages_about_installing_link_to_what_is_there() {

@@ -252,7 +252,7 @@ pub struct Blocked {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
 
-    /// Stable code of the reason, such as SR-0107; the documentation lists them with the way out.
+    /// Stable code of the reason, such as SR-2106; the documentation lists them with the way out.
     #[serde(deserialize_with = "null_is_default")]
     pub code: String,
 

@@ -34,7 +34,7 @@ pub struct RunArguments {
     #[arg(long = "namespace", alias = "namespaces", env = "WATCH_NAMESPACE", value_delimiter = ',')]
     namespaces: Vec<String>,
     /// Namespaces never to serve, repeated or separated by commas
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, env = "DENY_LIST", value_delimiter = ',')]
     deny_list: Vec<String>,
     /// Address of /metrics; 0 for none
     #[arg(long, default_value = ":8080")]
@@ -55,7 +55,7 @@ pub struct RunArguments {
     #[arg(long, default_value = "PREFERRED", value_parser = ssl_mode)]
     fe_ssl_mode: String,
     /// Clusters looked at at the same time
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = |text: &str| or_usual(text, 16, str::parse::<usize>))]
     concurrency: usize,
     /// Log format; by default JSON inside Kubernetes and text outside
     #[arg(long, value_enum)]
@@ -71,10 +71,10 @@ pub struct RunArguments {
 #[derive(Args, Clone, Debug)]
 pub(super) struct ObjectArguments {
     /// DNS suffix of the Kubernetes cluster
-    #[arg(long, default_value = "cluster.local")]
+    #[arg(long, env = "DNS_DOMAIN_SUFFIX", default_value = "cluster.local")]
     dns_domain_suffix: String,
     /// Put a hash into the names of ConfigMap and Secret volumes; pods that run keep the names they have
-    #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = truth)]
+    #[arg(long, env = "VOLUME_NAME_WITH_HASH", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = |text: &str| or_usual(text, true, truth))]
     volume_name_with_hash: bool,
     /// Default environment variables to leave out of pods, separated by commas
     #[arg(long, env = "KUBE_STARROCKS_UNSUPPORTED_ENVS", value_delimiter = ',')]
@@ -83,8 +83,9 @@ pub(super) struct ObjectArguments {
 
 impl ObjectArguments {
     pub(super) fn conventions(&self) -> Conventions {
+        let usual = Conventions::default();
         Conventions {
-            dns_suffix: self.dns_domain_suffix.clone(),
+            dns_suffix: if self.dns_domain_suffix.is_empty() { usual.dns_suffix } else { self.dns_domain_suffix.clone() },
             volume_name_with_hash: self.volume_name_with_hash,
             unsupported_env: named(&self.unsupported_envs),
         }
@@ -118,6 +119,11 @@ impl ConnectionArguments {
         config.connect_timeout = Some(Duration::from_secs(10));
         Ok(config)
     }
+}
+
+/// What a text says. An empty one, which a template writes where a variable is not given, says what is usual.
+fn or_usual<T, E>(text: &str, usual: T, read: fn(&str) -> Result<T, E>) -> Result<T, E> {
+    if text.is_empty() { Ok(usual) } else { read(text) }
 }
 
 /// A truth value in every spelling that flags of Go programs take.
@@ -299,7 +305,7 @@ async fn stop_on_signal(shutdown: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
@@ -346,6 +352,27 @@ mod tests {
         let refused = Program::try_parse_from(["program", "--fe-ssl-mode=REQUIRED"]).map(|_| ()).expect_err("refused");
         assert!(refused.to_string().contains("not encrypted yet"), "{refused}");
         Program::try_parse_from(["program", "--fe-ssl-mode=VERIFY_CA"]).map(|_| ()).expect_err("refused");
+    }
+
+    /// OLM lets a Subscription set variables and no flags.
+    #[test]
+    fn what_a_cluster_decides_can_be_a_variable_and_the_page_about_olm_names_it() {
+        let page = include_str!("../../docs/install-olm.md");
+        let command = Program::command();
+        let variable = |flag: &str| command.get_arguments().find(|argument| argument.get_id() == flag)?.get_env()?.to_str();
+        for flag in ["deny_list", "dns_domain_suffix", "volume_name_with_hash", "concurrency", "unsupported_envs", "log_level"] {
+            let name = variable(flag).unwrap_or_else(|| panic!("{flag} is a flag only"));
+            assert!(page.contains(&format!("`{name}`")), "the page does not name {name}");
+        }
+    }
+
+    /// A template that leaves a value empty means that of the operator.
+    #[test]
+    fn what_is_empty_is_as_if_it_were_not_given() {
+        let given = parse(&["--deny-list=", "--dns-domain-suffix=", "--volume-name-with-hash=", "--concurrency="]);
+        let (given, usual) = (settings(&given, "starrocks"), settings(&parse(&[]), "starrocks"));
+        assert_eq!((given.conventions, given.concurrency), (usual.conventions, usual.concurrency));
+        assert_eq!(given.deny_list, BTreeSet::new());
     }
 
     #[test]

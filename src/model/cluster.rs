@@ -113,6 +113,9 @@ pub struct Workload {
     pub autoscaling: Option<AutoScalingPolicy>,
 }
 
+/// Image of an FE proxy whose section names none; that of the Go operator.
+pub const PROXY_IMAGE: &str = "nginx:1.24.0";
+
 /// The FE proxy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proxy {

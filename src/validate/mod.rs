@@ -38,7 +38,7 @@ use section::{Section, Surroundings};
 
 use crate::api::{BeSpec, CnSpec, FeProxySpec, FeSpec, StarRocksCluster, StarRocksClusterSpec, StarRocksClusterStatus};
 use crate::model::Component;
-use crate::model::cluster::{Cluster, Conventions, Ports, Proxy, RunMode, Workload, given};
+use crate::model::cluster::{Cluster, Conventions, PROXY_IMAGE, Ports, Proxy, RunMode, Workload, given};
 use crate::model::component::ACCEPT_ANNOTATION;
 
 /// Proves a resource, or says everything that is wrong with it.
@@ -200,7 +200,7 @@ fn proxy(cluster: &str, spec: &FeProxySpec, findings: &mut Findings) -> Proxy {
     section::advise_proxy(PROXY, load, &volumes, findings);
     let replicas = section::load(Component::FrontendProxy, cluster, PROXY, load, &Ports::of_proxy(), findings);
     // An image that is only a tag comes from charts with an empty repository.
-    let image = given(&load.image).filter(|image| !image.starts_with(':')).unwrap_or("nginx:1.24.0").to_owned();
+    let image = given(&load.image).filter(|image| !image.starts_with(':')).unwrap_or(PROXY_IMAGE).to_owned();
     Proxy { replicas, image, volumes, spec: spec.clone() }
 }
 

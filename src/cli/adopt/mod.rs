@@ -42,9 +42,10 @@ Verdicts:
   unchanged             nothing is written
   metadata only         annotations, labels and the owners of fields; nothing depends on them
   in place              objects change, and no pod that runs is touched
-  would restart pods    a pod template would differ: `run` holds it (SR-2403) until the resource
-                        changes. Another release, or fewer replicas, is asked for by the resource
-                        itself and begins at once, with all gates
+  would restart pods    a pod template would differ: `run` holds it (SR-2403) until its owner agrees
+                        (`starrocks.com/accept-template`) or the resource changes. Another release,
+                        or fewer replicas, is asked for by the resource itself and begins at once,
+                        with all gates
   cannot be taken over  something has to be mended first; code and way out are told
 
 StarRocksWarehouses are looked at where their kind is installed. Frontends are asked nothing, so whether they have warehouses at all is not told.

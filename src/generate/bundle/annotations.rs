@@ -30,7 +30,8 @@ const FEATURES: [(&str, bool); 10] = [
 ];
 
 const UNINSTALL_MESSAGE: &str = "Uninstalling the operator deletes no database: StarRocksClusters, their pods, Services and volumes stay and serve on, without repair, scaling and upgrades, \
-    until an operator is installed again. To remove a database, delete its StarRocksCluster while the operator runs; volume claims are then left for you to delete.";
+    until an operator is installed again. (OLM v1 is another thing: deleting the ClusterExtension deletes the definitions, and with them every database.) To remove a database, delete its \
+    StarRocksCluster while the operator runs; volume claims are then left for you to delete, unless their retention policy says Delete.";
 
 /// Every annotation, all of them texts.
 pub(super) fn of(version: &str, lock: &Lock) -> Result<Value, YamlError> {

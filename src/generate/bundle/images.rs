@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::generate::install;
+use crate::model::cluster::PROXY_IMAGE;
 use crate::release::{Image, ReleaseTable, default_source};
 
 /// What is known of digests: `make images-lock` asks the registries and writes it.
@@ -77,19 +78,18 @@ pub(super) fn operator(version: &str) -> Image {
     Image { repository: install::IMAGE.to_owned(), tag: Some(version.to_owned()), digest: None }
 }
 
-/// Everything that a release of the operator starts of its own accord: itself, and the images of StarRocks that its table offers.
+/// Everything that a release of the operator starts of its own accord: itself, the proxy, and the images of StarRocks that its table offers.
 fn images(version: &str) -> Vec<Image> {
-    let mut images = vec![operator(version)];
+    let mut images = vec![operator(version), Image::parse(PROXY_IMAGE)];
     images.extend(default_source(ReleaseTable::embedded()).releases.into_iter().flat_map(|release| release.images.into_values()));
     images
 }
 
-/// `starrocks-operator`; `starrocks-fe-ubuntu-3-5-20`.
+/// `starrocks-operator`; `starrocks-fe-ubuntu-3-5-20`; `nginx-1-24-0`.
 fn name(image: &Image) -> String {
-    let last = image.repository.rsplit('/').next().unwrap_or_default();
-    match (&image.tag, image.repository == install::IMAGE) {
-        (Some(tag), false) => format!("starrocks-{last}-{}", tag.replace('.', "-")),
-        _ => last.to_owned(),
+    match &image.tag {
+        Some(tag) if image.repository != install::IMAGE => format!("{}-{tag}", image.repository).replace(['/', '.'], "-"),
+        _ => image.repository.rsplit('/').next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -118,6 +118,7 @@ mod tests {
         let text = Lock::parse(&format!("{reference} sha256:{hash}\ngone:1 sha256:{hash}\n")).text("1.0.0");
         assert!(text.contains(&format!("\n{reference} sha256:{hash}\n")) && !text.contains("gone:1"));
         assert!(text.contains(&format!("\n{} unknown\n", operator("1.0.0"))));
+        assert!(text.contains("\nnginx:1.24.0 unknown\n"), "the proxy's image");
         let names: Vec<String> = images("1.0.0").iter().map(name).collect();
         let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{names:?}");
