@@ -7,6 +7,7 @@ mod codes;
 mod configuration;
 mod creation;
 mod held;
+mod numbers;
 mod pace;
 mod previews;
 mod properties;
