@@ -1,7 +1,6 @@
 //! An object in, the hash of its meaning and the object with that hash as annotation out; never a hash of how it is written.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,6 +9,7 @@ use serde_json::Value;
 use super::defaults;
 use crate::model::Object;
 use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION};
+use crate::model::digest::digest;
 
 /// The hash of an object's meaning: equal for objects that Kubernetes would store alike, so that another version of the
 /// operator that writes out a default changes nothing. The annotations that hold hashes do not count.
@@ -65,63 +65,4 @@ pub fn stamped_stateful_set(mut stateful_set: StatefulSet) -> StatefulSet {
 
 fn annotate(metadata: &mut ObjectMeta, name: &str, value: String) {
     metadata.annotations.get_or_insert_with(BTreeMap::new).insert(name.to_owned(), value);
-}
-
-/// FNV-1a, 64 bits, in hexadecimal, over the JSON with sorted keys.
-pub(super) fn digest(value: &Value) -> String {
-    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-    write_sorted(value, &mut hash);
-    format!("{:016x}", hash.0)
-}
-
-/// A hash that is written to.
-struct Fnv(u64);
-
-impl Fnv {
-    fn add(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    }
-}
-
-impl Write for Fnv {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.add(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Does not rely on the order in which `serde_json` keeps keys: a feature of some other crate can change that.
-fn write_sorted(value: &Value, text: &mut Fnv) {
-    match value {
-        Value::Object(fields) => {
-            let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-            sorted.sort_unstable_by_key(|(key, _)| *key);
-            text.add(b"{");
-            for (key, field) in sorted {
-                write_scalar(key, text);
-                text.add(b":");
-                write_sorted(field, text);
-                text.add(b",");
-            }
-            text.add(b"}");
-        }
-        Value::Array(items) => {
-            text.add(b"[");
-            for item in items {
-                write_sorted(item, text);
-                text.add(b",");
-            }
-            text.add(b"]");
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => write_scalar(value, text),
-    }
-}
-
-fn write_scalar(scalar: &impl serde::Serialize, text: &mut Fnv) {
-    // Writing text, numbers and truth values into a hash cannot fail.
-    let _ = serde_json::to_writer(text, scalar);
 }

@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::annotate::{stamped, stamped_stateful_set};
 use super::stateful_set::template_differences;
-use crate::model::component::HELD_ANNOTATION;
+use crate::model::component::{CONFIGURATION_ANNOTATION, HELD_ANNOTATION};
 use crate::model::{LiveObject, Object};
 
 /// The StatefulSet with volumes named as in the live one, if nothing else in the pod template differs; as it is otherwise.
-pub fn stateful_set_as_named(mut desired: StatefulSet, live: &LiveObject) -> StatefulSet {
+pub fn stateful_set_as_named(desired: StatefulSet, live: &LiveObject) -> StatefulSet {
+    let mut desired = as_marked(desired, live);
     let named = desired.spec.as_ref().and_then(|spec| as_named(&spec.template, live));
     match (named, desired.spec.as_mut()) {
         (Some(template), Some(spec)) => {
@@ -33,6 +34,23 @@ pub fn deployment_as_named(mut desired: Deployment, live: &LiveObject) -> Deploy
         }
         _ => desired,
     }
+}
+
+/// The StatefulSet with the mark of the last restart for a configuration that the live one carries, if nobody remembers one: a mark is replaced and never
+/// taken away, so a status was lost, and pods must not be made anew for that.
+fn as_marked(mut desired: StatefulSet, live: &LiveObject) -> StatefulSet {
+    let mark = live
+        .body
+        .pointer("/spec/template/metadata/annotations")
+        .and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)?.as_str());
+    let template = desired.spec.as_mut().and_then(|spec| spec.template.metadata.as_mut());
+    let (Some(mark), Some(template)) = (mark, template) else { return desired };
+    let annotations = template.annotations.get_or_insert_default();
+    if annotations.contains_key(CONFIGURATION_ANNOTATION) {
+        return desired;
+    }
+    annotations.insert(CONFIGURATION_ANNOTATION.to_owned(), mark.to_owned());
+    stamped_stateful_set(desired)
 }
 
 /// The Deployment with the pod template that it has live, marked with the generation of the resource at which that was decided.

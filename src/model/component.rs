@@ -37,6 +37,9 @@ pub const FIELD_MANAGER: &str = "starrocks-operator";
 /// Where StarRocks is installed in the official images.
 pub const STARROCKS_ROOT: &str = "/opt/starrocks";
 
+/// Nodes of one component that a resource may ask for: far beyond any cluster, and few enough for each of them to be looked at.
+pub const NODES_MAX: u32 = 10_000;
+
 /// A kind of process in a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Component};
+use super::{Answer, Cluster, Component, FrontendSetting};
 use crate::api::StarRocksClusterStatus;
 
 /// What is done when the content of a configuration file changes.
@@ -130,10 +130,16 @@ impl ConfigurationReport {
     }
 }
 
-/// The keys to ask nodes of a component about: those that a change on record changed.
-pub fn awaited(status: &StarRocksClusterStatus, component: Component) -> BTreeSet<String> {
+/// The keys to ask nodes of a component about, and to set in them: those that a change on record changed. Where every change restarts the component
+/// these are the settings of frontends alone that an upgrade may have put back to what they were before it.
+pub fn awaited(cluster: &Cluster, status: &StarRocksClusterStatus, component: Component) -> BTreeSet<String> {
+    let concerns = |key: &String| match cluster.configuration_update {
+        None => false,
+        Some(ConfigurationUpdate::Live) => true,
+        Some(ConfigurationUpdate::Restart) => component == Component::Frontend && FrontendSetting::from_key(key).is_some(),
+    };
     let entries = status.configuration.iter().filter(|entry| entry.component == component.label());
-    entries.filter_map(|entry| entry.change.as_ref()).flat_map(|change| change.keys.iter().cloned()).collect()
+    entries.filter_map(|entry| entry.change.as_ref()).flat_map(|change| change.keys.iter()).filter(|key| concerns(key)).cloned().collect()
 }
 
 /// Words that name a secret, in lower case: in keys of configuration files (`authentication_ldap_simple_bind_root_pwd`, `aws_s3_secret_key`) and in lines of logs.

@@ -1,11 +1,11 @@
-//! What running nodes show of a configuration that changed; asked only while a change on record is to be set live.
+//! What running nodes show of a configuration that changed; asked only while a change on record is to be set in them.
 
 use futures::future::join_all;
 
 use super::ask::{Asker, Frontend, unreadable};
 use crate::api::StarRocksClusterStatus;
 use crate::model::configuration::awaited;
-use crate::model::{Answer, Cluster, Component, ConfigurationReport, ConfigurationUpdate, Query};
+use crate::model::{Answer, Cluster, Component, ConfigurationReport, Query};
 use crate::starrocks::parse;
 
 /// A key of every backend and compute node.
@@ -19,10 +19,7 @@ pub(super) async fn report(
     status: &StarRocksClusterStatus,
 ) -> ConfigurationReport {
     let mut report = ConfigurationReport::default();
-    if cluster.configuration_update != Some(ConfigurationUpdate::Live) {
-        return report;
-    }
-    let keys = awaited(status, Component::Frontend);
+    let keys = awaited(cluster, status, Component::Frontend);
     if !keys.is_empty() {
         let answers = frontends.iter().map(|at| async {
             let rows = asker.query(at, &Query::ShowFrontendConfiguration).await;
@@ -31,7 +28,8 @@ pub(super) async fn report(
         });
         report.frontends = join_all(answers).await.into_iter().collect();
     }
-    let changed: Vec<String> = awaited(status, Component::Backend).union(&awaited(status, Component::ComputeNode)).cloned().collect();
+    let changed: Vec<String> =
+        awaited(cluster, status, Component::Backend).union(&awaited(cluster, status, Component::ComputeNode)).cloned().collect();
     if let Some(at) = frontends.first().filter(|_| !changed.is_empty()) {
         // A node without any of the keys is told by this one, which every release has, from a node that is not in the answer.
         let keys = changed.into_iter().chain([EVERYWHERE.to_owned()]).collect();

@@ -155,7 +155,7 @@ impl<'a> Scene<'_, 'a> {
             draft.wait(WaitingOn::Paused);
             return keep(change, entry);
         }
-        if !self.can_be_set {
+        if !self.can_be_set && !started {
             let why = if self.content.follows { "spec.configurationUpdate says Restart" } else { "the file is mounted with subPath" };
             change.at_start = change.keys.iter().map(|key| (key.clone(), why.to_owned())).collect();
             return self.roll(entry, change, draft);
@@ -167,7 +167,9 @@ impl<'a> Scene<'_, 'a> {
                 return keep(change, entry);
             }
         };
-        if !started {
+        // What an upgrade put back and only a start brings into force needs one after its end.
+        let put_back = started && entry.restarted_for.as_ref() != Some(&change.since);
+        if !started || put_back {
             change.at_start = needs.at_start;
             if !change.at_start.is_empty() && !self.first {
                 return self.roll(entry, change, draft);
@@ -212,10 +214,9 @@ impl<'a> Scene<'_, 'a> {
     }
 
     /// The keys whose values have to be read from the nodes. Where every process has started with the file these are the settings that an upgrade may
-    /// have put back to what they were before it.
+    /// have put back to what they were before it, whatever is asked for otherwise: what the operator set it sets right.
     fn keys_to_read(&self, change: &ConfigurationChange, started: bool) -> Vec<String> {
-        let may_be_put_back =
-            |key: &String| self.can_be_set && self.workload.component == Component::Frontend && FrontendSetting::from_key(key).is_some();
+        let may_be_put_back = |key: &String| self.workload.component == Component::Frontend && FrontendSetting::from_key(key).is_some();
         change.keys.iter().filter(|key| !started || may_be_put_back(key)).cloned().collect()
     }
 

@@ -1,5 +1,7 @@
 //! Fewer or more nodes: data leaves a backend before its pod does, a vote leaves the group before its frontend does, and no node is both rolled and removed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::draft::Draft;
 use super::health;
 use super::ports;
@@ -63,11 +65,15 @@ fn frontends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draf
     if rolling {
         return live;
     }
-    let leaving = view.pod_name(Component::Frontend, live - 1);
     if let Err(wait) = require(&view.observed.group.frontends, "SHOW FRONTENDS") {
         draft.wait(wait);
         return live;
     }
+    let Some(last) = view.known_ordinals(fleet, wanted..live).pop_last() else { return wanted };
+    if last + 1 < live {
+        return last + 1;
+    }
+    let leaving = view.pod_name(Component::Frontend, last);
     let Some(row) = view.frontend_row(&leaving) else { return live - 1 };
     let Some(leader) = view.leader() else {
         draft.wait(WaitingOn::LeaderElection);
@@ -121,12 +127,15 @@ fn drop_gone_frontend(view: &View<'_>, fleet: &Fleet<'_>, draft: &mut Draft) {
 /// A new frontend must not start on the metadata of one that was dropped: it would hang before it opens a port (real-fe.md §4). Nor on that of the group that
 /// a recovery gave up: two of its members would elect a leader of their own beside the restored one.
 fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> u32 {
-    for ordinal in live..wanted {
+    let mut left = BTreeMap::new();
+    for (claim, volume) in view.observed.claims.iter().filter(|(claim, _)| claim.contains("meta")) {
+        let Some(ordinal) = ordinal(claim).filter(|ordinal| (live..wanted).contains(ordinal)) else { continue };
         let pod = view.pod_name(Component::Frontend, ordinal);
-        let claims = &view.observed.claims;
-        let Some((claim, volume)) = claims.iter().find(|(claim, _)| claim.ends_with(&format!("-{pod}")) && claim.contains("meta")) else {
-            continue;
-        };
+        if claim.ends_with(&format!("-{pod}")) {
+            left.entry(ordinal).or_insert((pod, claim, volume));
+        }
+    }
+    for (ordinal, (pod, claim, volume)) in left {
         if view.observed.pods.contains_key(&pod) {
             continue;
         }
@@ -160,7 +169,9 @@ fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft
             return live;
         }
     };
-    let leaving: Vec<_> = (wanted..live)
+    let leaving: Vec<_> = view
+        .known_ordinals(fleet, wanted..live)
+        .into_iter()
         .map(|ordinal| view.pod_name(Component::Backend, ordinal))
         .filter_map(|pod| Some((view.node_row(Component::Backend, &pod)?, pod)))
         .collect();
@@ -172,8 +183,9 @@ fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft
         return live;
     }
     // Tablets move to the backends that stay, so these must be there.
+    let staying = fleet.ordinals().into_iter().filter(|ordinal| *ordinal < wanted);
     let staying: Vec<WaitingOn> =
-        (0..wanted).filter_map(|ordinal| health::of_node(view, Component::Backend, &view.pod_name(Component::Backend, ordinal))).collect();
+        staying.filter_map(|ordinal| health::of_node(view, Component::Backend, &view.pod_name(Component::Backend, ordinal))).collect();
     let foreign = rows.len() > usize::try_from(live).unwrap_or(usize::MAX);
     for (row, pod) in leaving {
         if !row.decommissioning && (staying.is_empty() || foreign && begun) {
@@ -212,16 +224,14 @@ fn gone_for_good<'h>(view: &View<'_>, fleet: &Fleet<'_>, host: &'h str, staying:
 /// them apart. Returns how many backends may stay; one that has left the group already has to be made anew.
 fn cancel(view: &View<'_>, staying: u32, draft: &mut Draft) -> u32 {
     let code = WaitingOn::Decommissioning { pod: String::new(), tablets: 0 }.code();
-    let ours = |pod: &str| view.observed.status.blocked.iter().any(|blocked| blocked.code == code && blocked.node.as_deref() == Some(pod));
+    let ours = view.observed.status.blocked.iter().filter(|blocked| blocked.code == code).filter_map(|blocked| blocked.node.as_deref());
+    let ours: BTreeSet<u32> = ours.filter_map(ordinal).filter(|ordinal| *ordinal < staying).collect();
     if view.node_rows(Component::Backend).is_none() {
         return staying;
     }
     let mut stay = staying;
-    for ordinal in 0..staying {
+    for ordinal in ours {
         let pod = view.pod_name(Component::Backend, ordinal);
-        if !ours(&pod) {
-            continue;
-        }
         match view.node_row(Component::Backend, &pod) {
             Some(row) if row.decommissioning => {
                 draft.execute(view, Statement::CancelDecommissionBackend { host: row.host.clone(), port: row.heartbeat_port });

@@ -17,8 +17,8 @@ use crate::model::starrocks::{
     TabletStatistic,
 };
 use crate::model::{
-    Answer, CanaryReport, Cluster, Component, ConfigurationReport, ConfigurationUpdate, Decision, FrontendSetting, LiveObject, Object,
-    ObjectKind, Observed, Ownership, Pod, Record, RecordAct, Silence, SilenceKind, Statement, Step, Timestamp,
+    Answer, CanaryReport, Cluster, Component, ConfigurationReport, Decision, FrontendSetting, LiveObject, Object, ObjectKind, Observed,
+    Ownership, Pod, Record, RecordAct, Silence, SilenceKind, Statement, Step, Timestamp,
 };
 use crate::release::{Catalog, Image, Line, parse_version};
 use crate::validate::{References, validate};
@@ -58,6 +58,8 @@ pub struct World {
     pub log: Vec<String>,
     /// Pods that start and never serve.
     pub sick: BTreeSet<String>,
+    /// Nodes whose pods are ready and with which StarRocks never gets in touch.
+    pub deaf: BTreeSet<String>,
     /// Queries that run on a node, by pod.
     pub queries: BTreeMap<String, u64>,
     /// What is answered about canaries: by SQL, and by the metrics of each.
@@ -134,6 +136,7 @@ impl World {
             journal: 100,
             log: Vec::new(),
             sick: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             queries: BTreeMap::new(),
             verdict: (Answer::Known(Some("1".to_owned())), Answer::Known(Vec::new())),
             asked: std::cell::Cell::new(0),
@@ -283,8 +286,7 @@ impl World {
     fn configuration(&self) -> ConfigurationReport {
         let cluster = self.cluster();
         let awaits = |component: Component| {
-            let live = cluster.configuration_update == Some(ConfigurationUpdate::Live) && !self.mute;
-            if live { awaited(&self.status, component) } else { BTreeSet::new() }
+            if self.mute { BTreeSet::new() } else { awaited(&cluster, &self.status, component) }
         };
         let show = |pod: &str, keys: &BTreeSet<String>, default: Option<&str>| -> BTreeMap<String, ShownKey> {
             let running = self.running.get(pod);
@@ -494,10 +496,8 @@ impl World {
     fn execute(&mut self, statement: &Statement) {
         match statement {
             Statement::SetFrontendConfig { setting, value } => {
-                for keys in self.running.values_mut() {
-                    if let Some(present) = keys.get_mut(setting.key()) {
-                        present.clone_from(value);
-                    }
+                for (_, keys) in self.running.iter_mut().filter(|(pod, _)| pod.starts_with("kube-fe")) {
+                    keys.insert(setting.key().to_owned(), value.clone());
                 }
                 for process in self.processes.values_mut().filter(|process| process.serving) {
                     if let Some(present) = process.settings.get_mut(setting.key()) {
@@ -646,13 +646,14 @@ impl World {
             }
             pod.ready = self.now.since(pod.created) >= START_UP && !self.sick.contains(&pod.name);
         }
-        let ready: Vec<Pod> = self.pods.values().filter(|pod| pod.ready).cloned().collect();
+        let ready: Vec<Pod> = self.pods.values().filter(|pod| pod.ready && !self.deaf.contains(&pod.name)).cloned().collect();
         for pod in &ready {
             if !self.running.contains_key(&pod.name) {
                 self.running.insert(pod.name.clone(), self.file_of(pod.component));
             }
             if pod.component == Component::Frontend && !self.processes.get(&pod.name).is_some_and(|process| process.serving) {
-                self.processes.insert(pod.name.clone(), Process { settings: settings(pod), serving: true });
+                let file = self.file_of(pod.component);
+                self.processes.insert(pod.name.clone(), Process { settings: settings(pod, &file), serving: true });
             }
             self.heartbeat(pod);
         }
@@ -752,7 +753,7 @@ fn release(pod: &Pod) -> String {
     format!("{}-abc1234", image.tag.unwrap_or_default())
 }
 
-fn settings(pod: &Pod) -> BTreeMap<String, String> {
+fn settings(pod: &Pod, file: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let line = parse_version(&Image::parse(&pod.image).tag.unwrap_or_default()).map(|version| version.line());
     let knows = |setting: &FrontendSetting| {
         *setting != FrontendSetting::CheckpointOnlyOnLeader || line.as_ref().is_ok_and(|line| *line >= Line::new(3, 4))
@@ -763,7 +764,8 @@ fn settings(pod: &Pod) -> BTreeMap<String, String> {
         FrontendSetting::HistoryJobKeepMaxSecond => "604800",
         _ => "false",
     };
-    FrontendSetting::ALL.into_iter().filter(knows).map(|setting| (setting.key().to_owned(), default(setting).to_owned())).collect()
+    let value = |setting: FrontendSetting| file.get(setting.key()).cloned().unwrap_or_else(|| default(setting).to_owned());
+    FrontendSetting::ALL.into_iter().filter(knows).map(|setting| (setting.key().to_owned(), value(setting))).collect()
 }
 
 fn fingerprint(value: &Value) -> u64 {

@@ -1,7 +1,8 @@
 //! A cluster and its observation go in, the facts that decisions ask for come out (pods by ordinal, rows by pod); never decides.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::Value;
@@ -150,6 +151,17 @@ impl<'a> View<'a> {
         u32::try_from(serving.count()).unwrap_or(u32::MAX)
     }
 
+    /// Ordinals in a range under which Kubernetes has a pod or StarRocks a node.
+    pub fn known_ordinals(&self, fleet: &Fleet<'a>, range: Range<u32>) -> BTreeSet<u32> {
+        let rows: Vec<&str> = match fleet.component {
+            Component::Frontend => self.frontend_rows().into_iter().flatten().map(|row| row.host.as_str()).collect(),
+            other => self.node_rows(other).into_iter().flatten().map(|row| row.host.as_str()).collect(),
+        };
+        let workload = format!("{}-", fleet.component.workload_name(&self.cluster.name));
+        let of_rows = rows.into_iter().filter_map(|host| pod_of_host(host).strip_prefix(&workload)?.parse().ok());
+        fleet.pods.keys().copied().chain(of_rows).filter(|ordinal| range.contains(ordinal)).collect()
+    }
+
     /// The release a node reports: by its own word, or by its row; `None` if it never reported anything.
     pub fn reported(&self, component: Component, pod: &str) -> Option<Claim> {
         let text = match component {
@@ -241,9 +253,13 @@ impl<'a> Fleet<'a> {
         self.live.is_some_and(|live| live.text("/spec/updateStrategy/type") == "OnDelete")
     }
 
-    /// Ordinals of the pods the live StatefulSet is to have.
-    pub fn ordinals(&self) -> std::ops::Range<u32> {
-        0..self.live_replicas()
+    /// Ordinals of the pods the live StatefulSet is to have, in order: of all that exist, and of the first that do not. Anybody can write any number into
+    /// a StatefulSet, and a pass must not cost what it says.
+    pub fn ordinals(&self) -> BTreeSet<u32> {
+        const ABSENT: usize = 100;
+        let wanted = 0..self.live_replicas();
+        let absent = wanted.clone().filter(|ordinal| !self.pods.contains_key(ordinal)).take(ABSENT);
+        absent.chain(self.pods.range(wanted).map(|(ordinal, _)| *ordinal)).collect()
     }
 }
 

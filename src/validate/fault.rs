@@ -50,7 +50,7 @@ rules! {
     FrontendsMissing = "SR-3001", "every other component needs frontends";
     NothingDeclared = "SR-3002", "a cluster needs at least its frontends";
     ClusterName = "SR-3003", "the cluster's name must leave room for the names derived from it";
-    Replicas = "SR-3004", "replicas are zero or more";
+    Replicas = "SR-3004", "replicas are zero or more, and at most 10000";
     ResourceAmount = "SR-3005", "resources are quantities, and a request is not above its limit";
     StorageSize = "SR-3006", "a claim has a size above zero";
     VolumeKind = "SR-3007", "a volume says what it is made of";

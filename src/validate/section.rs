@@ -15,7 +15,7 @@ use super::words::{is_word, not_negative, one_of};
 use super::{image, ports, service, storage};
 use crate::api::{AutoScalingPolicy, ComponentSpec, HpaPolicy, LoadSpec};
 use crate::model::cluster::{Conventions, StorageVolume, VolumeSource, Workload, given};
-use crate::model::component::STARROCKS_ROOT;
+use crate::model::component::{NODES_MAX, STARROCKS_ROOT};
 use crate::model::ports::NamedPort;
 use crate::model::{Amount, Component, Configuration};
 use crate::release::Version;
@@ -268,6 +268,11 @@ fn check_replicas(component: Component, path: &str, replicas: i32, findings: &mu
         findings.fault(Rule::Replicas, field, format!("replicas is {replicas}"), "Write 0 or more");
         return 0;
     };
+    if replicas > NODES_MAX {
+        let found = format!("replicas is {replicas} and must be at most {NODES_MAX}");
+        findings.fault(Rule::Replicas, field, found, "Write the number of nodes that there are to be");
+        return 0;
+    }
     if component == Component::Frontend {
         match replicas {
             0 => findings.advise(Rule::FewFrontends, field, "with no frontend the cluster is stopped"),

@@ -77,6 +77,23 @@ fn a_sound_resource_becomes_a_cluster_without_faults_or_advice() {
 }
 
 #[test]
+fn a_number_of_nodes_that_nobody_can_have_is_a_slip_of_the_hand() {
+    for section in ["starRocksFeSpec", "starRocksBeSpec", "starRocksCnSpec", "starRocksFeProxySpec"] {
+        let mut spec = valid();
+        spec[section]["replicas"] = json!(i32::MAX);
+        let found = judged(&spec, &References::default()).unwrap_err();
+        assert_eq!(
+            found[0].to_string(),
+            format!(
+                "SR-3004 spec.{section}.replicas: replicas is 2147483647 and must be at most 10000. Write the number of nodes that there are to be."
+            )
+        );
+        spec[section]["replicas"] = json!(10_000);
+        assert!(judged(&spec, &References::default()).is_ok());
+    }
+}
+
+#[test]
 fn all_faults_are_found_at_once_each_with_its_field_and_way_out() {
     let mut spec = valid();
     spec["starRocksFeSpec"]["replicas"] = json!(-1);

@@ -1,6 +1,7 @@
 //! A cluster, its observation and a Decision, with the few readings that several rules need; written apart from the planner's on purpose.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -94,10 +95,28 @@ impl<'a> Case<'a> {
         self.observed.object(ObjectKind::StatefulSet, &component.workload_name(&self.cluster.name))
     }
 
-    /// Names of the pods a component's live StatefulSet is to have.
+    /// Names of the pods a component's live StatefulSet is to have: of all that are there, and of the first that are not. What a rule costs does not depend
+    /// on a number that anybody may have written there.
     pub fn expected(&self, component: Component) -> Vec<String> {
+        const MISSING: usize = 100;
         let replicas = self.live(component).map_or(0, |live| live.integer("/spec/replicas"));
-        (0..replicas).map(|ordinal| format!("{}-{ordinal}", component.workload_name(&self.cluster.name))).collect()
+        let names = (0..replicas).map(|ordinal| format!("{}-{ordinal}", component.workload_name(&self.cluster.name)));
+        let missing = names.filter(|name| !self.observed.pods.contains_key(name)).take(MISSING);
+        let there = self.observed.pods_of(component).map(|pod| pod.name.clone()).filter(|name| number(name) < replicas);
+        there.chain(missing).collect()
+    }
+
+    /// Names of the pods, known to Kubernetes or as nodes of StarRocks, that go when a StatefulSet becomes smaller.
+    pub fn leaving(&self, component: Component, ordinals: Range<i64>) -> BTreeSet<String> {
+        let workload = component.workload_name(&self.cluster.name);
+        let rows: Vec<&str> = match component {
+            Component::Frontend => self.observed.group.frontends.known().into_iter().flatten().map(|row| row.host.as_str()).collect(),
+            _ => self.nodes(component).into_iter().flatten().map(|row| row.host.as_str()).collect(),
+        };
+        let pods = self.observed.pods_of(component).map(|pod| pod.name.as_str()).chain(rows.into_iter().map(pod_of_host));
+        pods.filter(|pod| ordinals.contains(&number(pod)) && pod.rsplit_once('-').is_some_and(|(name, _)| name == workload))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Rows of backends or compute nodes; `None` when unanswered.

@@ -18,12 +18,12 @@ pub(super) fn backends_leave_empty(case: &Case<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for (_, object, live) in case.changed().into_iter().filter(|(component, ..)| *component == Component::Backend) {
         let (wanted, present) = replicas(object, live);
-        for ordinal in wanted..present {
-            let pod = format!("{}-{ordinal}", Component::Backend.workload_name(&case.cluster.name));
-            if case.nodes(Component::Backend).is_none() || case.node(Component::Backend, &pod).is_some() {
-                found.push(format!("{pod} would go before StarRocks has let it go"));
-            }
+        if wanted < present && case.nodes(Component::Backend).is_none() {
+            found.push(format!("{present} backends would become {wanted} although nobody knows what StarRocks keeps on them"));
         }
+        let registered =
+            case.leaving(Component::Backend, wanted..present).into_iter().filter(|pod| case.node(Component::Backend, pod).is_some());
+        found.extend(registered.map(|pod| format!("{pod} would go before StarRocks has let it go")));
     }
     let wanted = case.cluster.backend.as_ref().map_or(0, |backend| i64::from(backend.replicas));
     for statement in case.statements() {

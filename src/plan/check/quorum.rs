@@ -27,8 +27,10 @@ pub(super) fn majority_survives(case: &Case<'_>) -> Vec<String> {
         if wanted < present && (wanted < 2 || case.observed.group.frontends.known().is_none()) {
             found.push(format!("{present} frontends would become {wanted}"));
         }
-        let leaving = (wanted..present).map(|ordinal| format!("{}-{ordinal}", Component::Frontend.workload_name(&case.cluster.name)));
-        found.extend(leaving.filter(|pod| case.frontend(pod).is_some()).map(|pod| format!("{pod} would go while it is registered")));
+        let leaving = case.leaving(Component::Frontend, wanted..present);
+        found.extend(
+            leaving.into_iter().filter(|pod| case.frontend(pod).is_some()).map(|pod| format!("{pod} would go while it is registered")),
+        );
     }
     for statement in case.statements() {
         if let Statement::DropFollower { host, .. } = statement {

@@ -19,7 +19,7 @@ use self::order::{Turn, turns};
 use super::objects;
 use super::upgrade::{self, fleet_sizes};
 use super::versions::{self, Leg, Route, is_versioned};
-use super::view::{Fleet, View};
+use super::view::{Fleet, View, count};
 use crate::build;
 use crate::model::cluster::RunMode;
 use crate::model::{Cluster, Component, Object, Observed, WaitingOn};
@@ -365,6 +365,9 @@ fn told(differences: impl Iterator<Item = build::Difference>) -> Vec<String> {
     differences.map(path).collect()
 }
 
+/// Pods that are named when they leave.
+const LEAVING_TOLD: usize = 20;
+
 /// What happens to pods beside restarts in order.
 fn beside(view: &View<'_>) -> Vec<String> {
     let mut others = Vec::new();
@@ -373,7 +376,11 @@ fn beside(view: &View<'_>) -> Vec<String> {
         if fleet.live.is_none() || fleet.workload.is_none() || live <= wanted {
             continue;
         }
-        let leaving: Vec<String> = (wanted..live).rev().map(|ordinal| view.pod_name(fleet.component, ordinal)).collect();
+        let mut leaving: Vec<String> =
+            (wanted..live).rev().take(LEAVING_TOLD).map(|ordinal| view.pod_name(fleet.component, ordinal)).collect();
+        if live - wanted > count(LEAVING_TOLD) {
+            leaving.push(format!("and {} more", live - wanted - count(LEAVING_TOLD)));
+        }
         others.push(format!("scaled in from {live} to {wanted}: {} will leave, with all gates", leaving.join(", ")));
     }
     for object in view.wanted() {

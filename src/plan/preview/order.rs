@@ -15,7 +15,7 @@ pub(super) struct Turn {
 /// The pods of a component in order, in a hop counted from 1.
 pub(super) fn turns(view: &View<'_>, component: Component, hop: u32) -> Vec<Turn> {
     let Some(fleet) = view.fleet(component).filter(|fleet| fleet.live.is_some() && fleet.workload.is_some()) else { return Vec::new() };
-    let mut ordinals: Vec<u32> = fleet.ordinals().rev().collect();
+    let mut ordinals: Vec<u32> = fleet.ordinals().into_iter().rev().collect();
     let leader = (component == Component::Frontend).then(|| leader(view, &ordinals, hop)).flatten();
     if let Some(at) = ordinals.iter().position(|ordinal| Some(*ordinal) == leader) {
         let last = ordinals.remove(at);

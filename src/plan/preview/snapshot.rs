@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::StarRocksClusterStatus;
+use crate::model::component::NODES_MAX;
 use crate::model::observed::{LiveObject, Ownership, Pod};
 use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow};
 use crate::model::{Answer, Cluster, Component, ObjectKind, Observed, Timestamp};
@@ -61,7 +62,7 @@ fn releases(
 ) -> Vec<(String, u32, Option<String>)> {
     let workload = component.workload_name(&cluster.name);
     let replicas = observed.object(ObjectKind::StatefulSet, &workload).map_or(0, |live| live.integer("/spec/replicas"));
-    let mut ordinals: Vec<u32> = (0..u32::try_from(replicas).unwrap_or(0)).rev().collect();
+    let mut ordinals: Vec<u32> = (0..u32::try_from(replicas).unwrap_or(0).min(NODES_MAX)).rev().collect();
     let leader = status.leader.as_deref().and_then(crate::model::component::ordinal).filter(|_| component == Component::Frontend);
     ordinals.sort_by_key(|ordinal| Some(*ordinal) == leader);
     let of_component = match component {

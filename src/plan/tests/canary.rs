@@ -347,6 +347,23 @@ fn a_node_that_somebody_evicts_while_canaries_are_watched_does_not_end_the_watch
 }
 
 #[test]
+fn frontends_wait_for_the_watch_although_somebody_evicted_every_backend_that_was_to_follow() {
+    for policy in [json!({"canarySoakSeconds": 300}), with_sql(json!({"canarySoakSeconds": 300}))] {
+        let mut world = asked([3, 3, 0], policy);
+        until(&mut world, "SR-2203");
+        for pod in ["kube-be-0", "kube-be-1"] {
+            world.kill(pod);
+            (0..6).for_each(|_| drop(world.pass()));
+        }
+        let since = world.now;
+        world.run_until(100, |world, _| world.restarts().len() == 2);
+        assert!(world.now.since(since).as_secs() >= 250, "{:?} {:?}", world.now.since(since), world.restarts());
+        world.run_to_rest(300);
+        assert_eq!(world.restarts(), ["kube-be-2", "kube-fe-2", "kube-fe-1", "kube-fe-0"]);
+    }
+}
+
+#[test]
 fn an_upgrade_of_an_operator_that_did_not_note_the_end_of_the_watch_goes_on_without_another() {
     let mut world = asked([3, 4, 0], with_sql(json!({"canarySoakSeconds": 600})));
     world.run_until(300, |world, _| world.restarts().len() == 2);

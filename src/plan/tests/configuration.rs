@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::testing::{World, spec};
-use crate::api::ConfigurationStatus;
+use crate::api::{ConfigurationStatus, OperationPhase, StarRocksClusterStatus};
 use crate::model::component::CONFIGURATION_ANNOTATION;
-use crate::model::{Component, Decision, ObjectKind, Step, Timestamp};
+use crate::model::{Component, Decision, FrontendSetting, ObjectKind, Step, Timestamp};
 
 /// A resource whose frontends and backends have files of the user's own.
 fn with_files(update: Option<&str>) -> Value {
@@ -59,6 +59,12 @@ fn settle(world: &mut World, component: Component) {
 fn values(world: &World, pods: &str, key: &str) -> Vec<String> {
     let nodes = world.running.iter().filter(|(pod, _)| pod.starts_with(pods));
     nodes.map(|(_, keys)| keys.get(key).cloned().unwrap_or_default()).collect()
+}
+
+/// The change that the template of the backends carries.
+fn mark(world: &World) -> Option<String> {
+    let template = &world.objects[&ObjectKind::StatefulSet]["kube-be"].body["spec"]["template"];
+    template["metadata"]["annotations"][CONFIGURATION_ANNOTATION].as_str().map(str::to_owned)
 }
 
 fn statements(world: &World) -> Vec<&String> {
@@ -224,10 +230,6 @@ fn no_longer_asking_for_it_restarts_nothing() {
     write(&mut world, "be.conf", "a = 5\nb = 5\nfixed = 6");
     settle(&mut world, Component::Backend);
     world.log.clear();
-    let mark = |world: &World| {
-        let template = &world.objects[&ObjectKind::StatefulSet]["kube-be"].body["spec"]["template"];
-        template["metadata"]["annotations"][CONFIGURATION_ANNOTATION].as_str().map(str::to_owned)
-    };
     let marked = mark(&world);
     assert!(marked.is_some());
     world.edit(|spec| drop(spec.as_object_mut().and_then(|spec| spec.remove("configurationUpdate"))));
@@ -296,14 +298,65 @@ fn a_value_that_nodes_take_and_show_otherwise_ends_in_the_hands_of_a_person() {
 #[test]
 fn a_setting_that_an_upgrade_put_back_is_set_to_what_the_file_says_by_now() {
     const KEY: &str = "tablet_sched_disable_balance";
-    let mut world = risen_from(with_files_of("3.4.10", Some("Live")));
-    world.ask_for("3.5.9");
-    world.run_until(100, |world, _| world.status.operation.as_ref().is_some_and(|operation| operation.saved_settings.contains_key(KEY)));
-    write(&mut world, "fe.conf", &format!("a = 1\nfixed = 1\nJAVA_OPTS = -Xmx8g\n{KEY} = true"));
-    world.run_until(600, |world, _| world.status.operation.is_none() && entry(world, Component::Frontend).change.is_none());
-    assert_eq!(values(&world, "kube-fe", KEY), ["true", "true", "true"]);
-    assert_eq!(statements(&world).len(), 1, "{:?}", statements(&world));
-    assert_eq!(world.restarts().iter().filter(|pod| pod.starts_with("kube-fe")).count(), 3);
+    let mounted = |mut spec: Value| {
+        let section = spec["starRocksFeSpec"].as_object_mut().unwrap();
+        section.remove("configMapInfo");
+        let mount = json!([{"name": "conf-fe", "mountPath": "/opt/starrocks/fe/conf/fe.conf", "subPath": "fe.conf"}]);
+        section.insert("configMaps".to_owned(), mount);
+        spec
+    };
+    let (live, restart) = (with_files_of("3.4.10", Some("Live")), with_files_of("3.4.10", Some("Restart")));
+    for spec in [mounted(live.clone()), live, restart] {
+        let mut world = risen_from(spec);
+        world.ask_for("3.5.9");
+        world
+            .run_until(100, |world, _| world.status.operation.as_ref().is_some_and(|operation| operation.saved_settings.contains_key(KEY)));
+        write(&mut world, "fe.conf", &format!("a = 1\nfixed = 1\nJAVA_OPTS = -Xmx8g\n{KEY} = true"));
+        world.run_until(600, |world, _| world.status.operation.is_none() && entry(world, Component::Frontend).change.is_none());
+        assert_eq!(values(&world, "kube-fe", KEY), ["true", "true", "true"]);
+        assert_eq!(statements(&world).len(), 1, "{:?}", statements(&world));
+        assert_eq!(world.restarts().iter().filter(|pod| pod.starts_with("kube-fe")).count(), 3);
+    }
+}
+
+#[test]
+fn a_setting_that_an_upgrade_put_back_and_the_file_no_longer_has_takes_one_more_restart_for_its_default() {
+    const KEY: &str = "tablet_sched_disable_balance";
+    for update in ["Live", "Restart"] {
+        let mut world = World::new(with_files_of("3.4.10", Some(update)));
+        write(&mut world, "fe.conf", &format!("a = 1\n{KEY} = true"));
+        world.run_to_rest(200);
+        world.ask_for("3.5.9");
+        world.run_until(300, |world, _| {
+            world.status.operation.as_ref().is_some_and(|operation| operation.phase == OperationPhase::Backends)
+        });
+        write(&mut world, "fe.conf", "a = 1");
+        world.run_until(600, |world, _| world.status.operation.is_none() && entry(world, Component::Frontend).last_change.is_some());
+        (0..50).for_each(|_| drop(world.pass()));
+        assert_eq!(world.setting("kube-fe-2", FrontendSetting::TabletSchedDisableBalance).as_deref(), Some("false"), "{update}");
+        assert_eq!(values(&world, "kube-fe", KEY), ["", "", ""], "{update}");
+        assert_eq!(world.status.operation, None);
+    }
+}
+
+#[test]
+fn a_status_that_is_lost_costs_no_restart_and_the_next_change_rolls_as_ever() {
+    for update in ["Live", "Restart"] {
+        let mut world = risen(Some(update));
+        write(&mut world, "be.conf", "a = 5\nb = 5\nfixed = 6");
+        settle(&mut world, Component::Backend);
+        assert_eq!(world.restarts().len(), 3);
+        let marked = mark(&world);
+        assert!(marked.is_some());
+        world.status = StarRocksClusterStatus::default();
+        (0..50).for_each(|_| drop(world.pass()));
+        assert_eq!((world.restarts().len(), mark(&world)), (3, marked.clone()), "{update}");
+        world.run_to_rest(100);
+        write(&mut world, "be.conf", "a = 5\nb = 5\nfixed = 7");
+        settle(&mut world, Component::Backend);
+        assert_eq!(world.restarts().len(), 6, "{update}");
+        assert!(mark(&world).is_some_and(|mark| Some(mark) != marked));
+    }
 }
 
 #[test]
@@ -346,4 +399,32 @@ fn a_pod_that_a_change_broke_is_named_when_the_file_is_corrected_and_deleting_it
     world.sick.clear();
     world.run_until(300, |world, _| world.status.operation.is_none() && entry(world, Component::Backend).change.is_none());
     assert_eq!(values(&world, "kube-be", "fixed"), ["5", "5", "5"]);
+}
+
+#[test]
+fn a_file_with_which_a_node_is_ready_and_never_alive_stops_the_roll_and_the_former_file_mends_it() {
+    const FORMER: &str = "a = 5\nb = 5\nfixed = 5";
+    let mut world = risen(Some("Restart"));
+    write(&mut world, "be.conf", "a = 5\nb = 5\nfixed = 6");
+    world.run_until(50, |world, _| !world.restarts().is_empty());
+    world.deaf.insert("kube-be-2".to_owned());
+    world.run_until(10, |world, _| world.pods["kube-be-2"].ready);
+    world.pass();
+    let blocked = |world: &World, code: &str| {
+        let of_node = world.status.blocked.iter().find(|blocked| blocked.node.as_deref() == Some("kube-be-2") && blocked.code == code);
+        of_node.map(|blocked| blocked.message.clone()).unwrap_or_default()
+    };
+    assert!(blocked(&world, "SR-2106").contains("not reachable"), "{:#?}", world.status.blocked);
+    world.run_until(300, |world, _| blocked(world, "SR-2211").contains("kube-be-2"));
+    (0..100).for_each(|_| drop(world.pass()));
+    assert_eq!(world.restarts(), ["kube-be-2"], "nothing else restarts");
+    write(&mut world, "be.conf", FORMER);
+    world.run_until(20, |_, decision| {
+        decision.waiting_on.iter().any(|wait| wait.code() == "SR-2233" && wait.to_string().contains("delete the pod"))
+    });
+    world.kill("kube-be-2");
+    world.deaf.clear();
+    world.run_until(300, |world, _| world.status.operation.is_none() && entry(world, Component::Backend).change.is_none());
+    assert_eq!(values(&world, "kube-be", "fixed"), ["5", "5", "5"]);
+    assert_eq!(world.restarts(), ["kube-be-2", "kube-be-1", "kube-be-0"]);
 }

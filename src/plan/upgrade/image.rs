@@ -65,7 +65,7 @@ fn lacking(view: &View<'_>, want: u64) -> Vec<WaitingOn> {
             view.report(&pod).and_then(|report| report.availability.known()).map_or(0, |availability| availability.last_checkpoint_version);
         (have < want).then_some(WaitingOn::ImageNotSynced { pod, have, want })
     };
-    fleet.ordinals().filter_map(of).collect()
+    fleet.ordinals().into_iter().filter_map(of).collect()
 }
 
 /// The status is written before the statement is sent: the mark is on record whatever happens to the statement.

@@ -68,13 +68,16 @@ const fn is_way_back(leg: &Leg) -> bool {
     leg.nodes_return || leg.diversion.is_some()
 }
 
-/// The same where no node is left to follow the canaries but those of other components: these wait, if anything is asked of canaries.
+/// The same where no node is left to follow the canaries but those of other components: these wait if all nodes are canaries and anything is asked of
+/// them, or if the others were ended by somebody while the canaries were watched.
 pub(in super::super) fn soak_all(view: &View<'_>, leg: &Leg, fleet: &Fleet<'_>, draft: &mut Draft) -> Option<WaitingOn> {
-    view.cluster.policy.canary.as_ref().filter(|_| !leg.nodes_return && has_canaries(view, fleet.component))?;
+    if leg.nodes_return || !has_canaries(view, fleet.component) {
+        return None;
+    }
     let at_canary = draft.operation.as_ref().is_some_and(|operation| operation.phase == OperationPhase::Canary);
-    let few = fleet.pods.len() <= canaries(view, Some(leg)) || are_on_trial(view, Some(leg), fleet.component, draft);
-    let all_are = few && moved(fleet).count() == fleet.pods.len();
-    if at_canary && all_are { watch(view, leg, fleet, draft) } else { None }
+    let few = fleet.pods.len() <= canaries(view, Some(leg));
+    let all_are = if few { view.cluster.policy.canary.is_some() } else { are_on_trial(view, Some(leg), fleet.component, draft) };
+    if at_canary && all_are && moved(fleet).count() == fleet.pods.len() { watch(view, leg, fleet, draft) } else { None }
 }
 
 fn watch(view: &View<'_>, leg: &Leg, fleet: &Fleet<'_>, draft: &mut Draft) -> Option<WaitingOn> {
