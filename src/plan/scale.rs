@@ -49,9 +49,6 @@ fn frontends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draf
         }
         return if restores { live } else { frontends_out(view, live, wanted, draft) };
     }
-    if view.cluster.disaster_recovery.is_some() && wanted >= 1 {
-        return wanted;
-    }
     if wanted < 2 {
         let detail = "a group of several frontends cannot go back to fewer than two: one vote is no majority of the group's past. \
                       Keep at least two, better three; for a smaller cluster restore a backup into a new one";
