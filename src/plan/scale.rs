@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::health;
 use super::quorum;
 use super::recovery;
-use super::view::{Fleet, View, require};
+use super::view::{Fleet, View, count, require};
 use crate::build;
 use crate::model::cluster::RunMode;
 use crate::model::component::{ordinal, pod_of_host};
@@ -126,6 +126,9 @@ fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> 
             continue;
         }
         match require(&view.observed.group.frontends, "SHOW FRONTENDS") {
+            Err(_) if is_told_stale(view, &pod) => draft.wait(WaitingOn::StaleVolume { pod, claim: claim.clone() }),
+            // It was frontend 0 that restored.
+            Err(_) if cannot_elect(view, live) && (ordinal == 0 || !recovery::gave_up(view, volume)) => continue,
             Err(wait) => draft.wait(wait),
             Ok(_) if view.frontend_row(&pod).is_some() && !recovery::gave_up(view, volume) => continue,
             Ok(_) => draft.wait(WaitingOn::StaleVolume { pod, claim: claim.clone() }),
@@ -133,6 +136,21 @@ fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> 
         return ordinal;
     }
     wanted
+}
+
+/// Whether so few frontends are left that they cannot elect a leader, so that nobody will ever say who is registered. This operator leaves two or more
+/// of several: somebody else has taken the others away, and they are members still.
+fn cannot_elect(view: &View<'_>, live: u32) -> bool {
+    let prefix = format!("-{}-", Component::Frontend.workload_name(&view.cluster.name));
+    let volumes = view.observed.claims.keys().filter(|claim| claim.contains(&prefix) && claim.contains("meta")).count();
+    let serves = || view.observed.pods_of(Component::Frontend).any(|pod| view.serves(&pod.name));
+    live < 2 && 2 * live <= count(volumes) && !serves()
+}
+
+/// Whether the volume of a frontend is known to be stale since somebody last answered.
+fn is_told_stale(view: &View<'_>, pod: &str) -> bool {
+    let code = WaitingOn::StaleVolume { pod: String::new(), claim: String::new() }.code();
+    view.observed.status.blocked.iter().any(|blocked| blocked.code == code && blocked.node.as_deref() == Some(pod))
 }
 
 fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft) -> u32 {

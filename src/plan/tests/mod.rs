@@ -15,5 +15,6 @@ mod records;
 mod recovery;
 mod refusals;
 mod routine_loads;
+mod scaling;
 mod upgrades;
 mod warehouses;
