@@ -93,3 +93,17 @@ fn a_recovery_that_is_asked_for_takes_no_vote_away_before_it_begins_or_after_it_
         assert_eq!(drops, replicas == 2, "its vote leaves first");
     }
 }
+
+#[test]
+fn a_recovery_in_the_middle_of_an_upgrade_is_not_held_up_by_settings_of_lost_frontends() {
+    let mut world = World::risen(spec("3.4.10", 3, 0, 1));
+    world.ask_for("3.5.9");
+    world.run_until(200, |world, _| world.status.operation.as_ref().is_some_and(|operation| !operation.saved_settings.is_empty()));
+    world.mute = true;
+    for expected in ["todo", "doing", "doing"] {
+        let (decision, violations) = guarded(&recovering(&world, true), &world.observe());
+        assert_eq!(violations, []);
+        world.status = decision.status;
+        assert_eq!(phase(&world), Some(expected));
+    }
+}
