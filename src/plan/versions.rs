@@ -337,7 +337,9 @@ fn nodes_ahead(table: &ReleaseTable, frontier: &Frontier, nodes: Version, fronte
 fn remembered(view: &View<'_>, target: &Target) -> Option<Route> {
     let operation = view.observed.status.operation.as_ref()?;
     let Target::Release(target) = target else { return None };
-    if !is_versioned(operation) || operation.to.as_deref() != Some(target.to_string().as_str()) {
+    // Before its first node is touched nothing of a hop has begun, and nothing is lost by waiting for the answers.
+    if !is_versioned(operation) || operation.phase < OperationPhase::Canary || operation.to.as_deref() != Some(target.to_string().as_str())
+    {
         return None;
     }
     let index = usize::try_from(operation.hop).ok()?.checked_sub(1)?;
