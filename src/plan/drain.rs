@@ -11,7 +11,7 @@ use super::view::View;
 use crate::api::DrainMark;
 use crate::model::{Component, Pod, Timestamp, WaitingOn};
 
-/// A restart that was not ordered this long after its time had come was held up by something else, and is due anew afterwards.
+/// Restarts that were not ordered this long after the time of the last of them had come were held up by something else, and are due anew afterwards.
 const STALE: Duration = Duration::from_secs(60);
 
 /// What the restart of these pods, which go together, has to wait for; nothing without `drainSeconds`.
@@ -23,8 +23,12 @@ pub(super) fn waits(view: &View<'_>, pods: &[&Pod], draft: &mut Draft) -> Vec<Wa
     let mut waits = Vec::new();
     let mut marks = Vec::new();
     // A node that is not there for anyone runs nothing.
-    for pod in pods.iter().filter(|pod| health::of_node(view, pod.component, &pod.name).is_none()) {
-        let former = mark_of(view, pod).filter(|(_, since)| view.now() < *since + drain + STALE);
+    let present: Vec<&&Pod> = pods.iter().filter(|pod| health::of_node(view, pod.component, &pod.name).is_none()).collect();
+    // Whoever joins the others later holds them up, for so long.
+    let last = present.iter().filter_map(|pod| mark_of(view, pod)).map(|(_, since)| since).max();
+    let are_fresh = last.is_some_and(|last| view.now() < last + drain + STALE);
+    for pod in present {
+        let former = mark_of(view, pod).filter(|_| are_fresh);
         let since = former.as_ref().map_or(view.now(), |(_, since)| *since);
         let queries = running(view, pod);
         if queries != Some(0) && view.now() < since + drain {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::view::{View, require};
+use super::view::{Fleet, View, require};
 use crate::model::cluster::RunMode;
 use crate::model::starrocks::{BackendRow, FrontendRow};
 use crate::model::{Component, Pod, Timestamp, WaitingOn};
@@ -235,6 +235,12 @@ pub(super) fn of_group(view: &View<'_>) -> Option<WaitingOn> {
     }
     if view.leader_row().is_none() {
         return Some(WaitingOn::LeaderElection);
+    }
+    // What leaves although it is to stay was sent away by somebody else, and is not for this operator to call back.
+    let is_sent_away = |pod: &String| view.node_row(Component::Backend, pod).is_some_and(|row| row.decommissioning);
+    let wanted = view.fleet(Component::Backend).map_or(0, Fleet::wanted_replicas);
+    if let Some(pod) = (0..wanted).map(|ordinal| view.pod_name(Component::Backend, ordinal)).find(is_sent_away) {
+        return Some(WaitingOn::JobsRunning { jobs: vec![format!("the decommission of {pod}")] });
     }
     let leaving = view.node_rows(Component::Backend).into_iter().flatten().find(|row| row.decommissioning)?;
     Some(WaitingOn::Decommissioning { pod: pod_label(&leaving.host), tablets: leaving.tablet_count.unwrap_or(0) })

@@ -79,7 +79,10 @@ pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
         Route::Held(wait) => stand_still(&view, wait, &frontier, &mut draft),
         Route::Unsure(wait) => wait_for_answers(&view, wait, &frontier, &mut draft),
     };
-    scale::run(&view, progress.to_do, draft.operation.as_ref().is_some_and(is_versioned), &mut draft);
+    // Until a hop begins, which may be in weeks, nothing rolls and nodes come and go as ever.
+    let waits = upgrade::is_yet_to_begin(&view, &route, &frontier, &draft);
+    let versioned = draft.operation.as_ref().is_some_and(is_versioned);
+    scale::run(&view, progress.to_do && !waits, versioned && !waits, &mut draft);
     configuration::run(&view, matches!(route, Route::Settled), &mut draft);
     objects::run(&view, &mut draft);
     pulls::clear(&view, &mut draft);

@@ -7,7 +7,7 @@ use super::health;
 use super::ports;
 use super::quorum;
 use super::recovery;
-use super::view::{Fleet, View, require};
+use super::view::{Fleet, View, count, require};
 use crate::build;
 use crate::model::cluster::RunMode;
 use crate::model::component::{ordinal, pod_of_host};
@@ -15,7 +15,7 @@ use crate::model::starrocks::{BackendRow, FrontendRole, FrontendRow};
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, Warehouse};
 use crate::model::{Component, Statement, Step, WaitingOn};
 
-/// Sets the replicas of every form. `rolling` is a roll of the same release, `versioned` an upgrade or downgrade.
+/// Sets the replicas of every form. `rolling` is a roll of the same release, `versioned` an upgrade or downgrade whose hop has begun.
 pub(super) fn run(view: &View<'_>, rolling: bool, versioned: bool, draft: &mut Draft) {
     drop_gone_compute_nodes(view, draft);
     if versioned {
@@ -42,6 +42,44 @@ pub(super) fn is_scaling(view: &View<'_>) -> bool {
     view.fleets().any(|fleet| fleet.workload.is_some() && fleet.live.is_some() && fleet.live_replicas() != fleet.wanted_replicas())
 }
 
+/// Nodes that are about to come or to leave, one of each component: an upgrade does not begin before. What is refused holds nothing up.
+pub(super) fn under_way(view: &View<'_>) -> Vec<WaitingOn> {
+    let of = |fleet: &Fleet<'_>| {
+        let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
+        let pod = view.pod_name(fleet.component, if wanted < live { live - 1 } else { live });
+        if live == wanted || refused_scale_in(view, fleet).is_some() || is_told_stale(view, &pod) {
+            return None;
+        }
+        Some(match fleet.component {
+            _ if wanted > live => WaitingOn::PodStarting { pod, detail: "its StatefulSet has not made it yet".to_owned() },
+            Component::Backend => {
+                let tablets = view.node_row(Component::Backend, &pod).and_then(|row| row.tablet_count).unwrap_or(0);
+                WaitingOn::Decommissioning { pod, tablets }
+            }
+            Component::Frontend | Component::ComputeNode | Component::FrontendProxy => WaitingOn::NodeLeaving { pod },
+        })
+    };
+    view.fleets().filter(|fleet| fleet.workload.is_some() && fleet.live.is_some()).filter_map(of).collect()
+}
+
+/// Why a component must not become as small as the resource asks for.
+fn refused_scale_in(view: &View<'_>, fleet: &Fleet<'_>) -> Option<WaitingOn> {
+    let wanted = fleet.wanted_replicas();
+    let detail = match fleet.component {
+        _ if wanted >= fleet.live_replicas() => None,
+        Component::Frontend if wanted < 2 => Some(
+            "a group of several frontends cannot go back to fewer than two: one vote is no majority of the group's past. \
+             Keep at least two, better three; for a smaller cluster restore a backup into a new one",
+        ),
+        Component::Backend if wanted == 0 && view.cluster.run_mode == RunMode::SharedNothing => Some(
+            "the data would have nowhere to go. Keep at least as many backends as the most replicated table has replicas, \
+             or take the section away, which keeps the volumes",
+        ),
+        _ => None,
+    };
+    detail.map(|detail| WaitingOn::ScaleInRefused { component: fleet.component, detail: detail.to_owned() })
+}
+
 fn frontends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft) -> u32 {
     let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
     if wanted >= live {
@@ -53,13 +91,8 @@ fn frontends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draf
         }
         return if restores { live } else { frontends_out(view, live, wanted, draft) };
     }
-    if view.cluster.disaster_recovery.is_some() && wanted >= 1 {
-        return wanted;
-    }
-    if wanted < 2 {
-        let detail = "a group of several frontends cannot go back to fewer than two: one vote is no majority of the group's past. \
-                      Keep at least two, better three; for a smaller cluster restore a backup into a new one";
-        draft.wait(WaitingOn::ScaleInRefused { component: Component::Frontend, detail: detail.to_owned() });
+    if let Some(refused) = refused_scale_in(view, fleet) {
+        draft.wait(refused);
         return live;
     }
     if rolling {
@@ -140,6 +173,9 @@ fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> 
             continue;
         }
         match require(&view.observed.group.frontends, "SHOW FRONTENDS") {
+            Err(_) if is_told_stale(view, &pod) => draft.wait(WaitingOn::StaleVolume { pod, claim: claim.clone() }),
+            // It was frontend 0 that restored.
+            Err(_) if cannot_elect(view, live) && (ordinal == 0 || !recovery::gave_up(view, volume)) => continue,
             Err(wait) => draft.wait(wait),
             Ok(_) if view.frontend_row(&pod).is_some() && !recovery::gave_up(view, volume) => continue,
             Ok(_) => draft.wait(WaitingOn::StaleVolume { pod, claim: claim.clone() }),
@@ -149,6 +185,21 @@ fn frontends_out(view: &View<'_>, live: u32, wanted: u32, draft: &mut Draft) -> 
     wanted
 }
 
+/// Whether so few frontends are left that they cannot elect a leader, so that nobody will ever say who is registered. This operator leaves two or more
+/// of several: somebody else has taken the others away, and they are members still.
+fn cannot_elect(view: &View<'_>, live: u32) -> bool {
+    let prefix = format!("-{}-", Component::Frontend.workload_name(&view.cluster.name));
+    let volumes = view.observed.claims.keys().filter(|claim| claim.contains(&prefix) && claim.contains("meta")).count();
+    let serves = || view.observed.pods_of(Component::Frontend).any(|pod| view.serves(&pod.name));
+    live < 2 && 2 * live <= count(volumes) && !serves()
+}
+
+/// Whether the volume of a frontend is known to be stale since somebody last answered.
+fn is_told_stale(view: &View<'_>, pod: &str) -> bool {
+    let code = WaitingOn::StaleVolume { pod: String::new(), claim: String::new() }.code();
+    view.observed.status.blocked.iter().any(|blocked| blocked.code == code && blocked.node.as_deref() == Some(pod))
+}
+
 fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft) -> u32 {
     let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
     let stay = cancel(view, wanted.min(live), draft);
@@ -156,10 +207,8 @@ fn backends(view: &View<'_>, fleet: &Fleet<'_>, rolling: bool, draft: &mut Draft
         tell_undrained(view, fleet, wanted, draft);
         return if stay < live { stay } else { wanted };
     }
-    if view.cluster.run_mode == RunMode::SharedNothing && wanted == 0 {
-        let detail = "the data would have nowhere to go. Keep at least as many backends as the most replicated table has replicas, \
-                      or take the section away, which keeps the volumes";
-        draft.wait(WaitingOn::ScaleInRefused { component: Component::Backend, detail: detail.to_owned() });
+    if let Some(refused) = refused_scale_in(view, fleet) {
+        draft.wait(refused);
         return live;
     }
     let rows = match require(&view.observed.group.backends, "SHOW BACKENDS") {
@@ -234,6 +283,8 @@ fn cancel(view: &View<'_>, staying: u32, draft: &mut Draft) -> u32 {
         let pod = view.pod_name(Component::Backend, ordinal);
         match view.node_row(Component::Backend, &pod) {
             Some(row) if row.decommissioning => {
+                // It is ours, and on record as such, until StarRocks shows that it is over.
+                draft.wait(WaitingOn::Decommissioning { pod, tablets: row.tablet_count.unwrap_or(0) });
                 draft.execute(view, Statement::CancelDecommissionBackend { host: row.host.clone(), port: row.heartbeat_port });
             }
             Some(_) => {}

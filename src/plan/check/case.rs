@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 
+use crate::api::{DisasterRecoveryStatus, StarRocksClusterStatus};
 use crate::model::cluster::RunMode;
 use crate::model::component::{ordinal, pod_of_host};
 use crate::model::starrocks::{BackendRow, FrontendRow, RoutineLoad, RoutineLoadState};
@@ -156,14 +157,16 @@ impl<'a> Case<'a> {
         self.cluster.consents_to(consent)
     }
 
-    /// Whether a recovery from a snapshot, which is destructive by nature and asked for, is under way.
+    /// Whether a recovery from a snapshot, which is destructive by nature and asked for, begins or is under way. One that only waits for its
+    /// snapshot, or is done, excuses nothing.
     pub fn recovers(&self) -> bool {
-        let done = |status: &crate::api::DisasterRecoveryStatus| status.phase.as_deref() == Some("done");
-        let now = self.decision.status.disaster_recovery_status.as_ref();
-        self.cluster.disaster_recovery.is_some()
-            && self.cluster.run_mode == RunMode::SharedData
-            && (now.is_some_and(|now| !done(now))
-                || self.observed.status.disaster_recovery_status.as_ref().is_none_or(|former| !done(former)))
+        let Some(recovery) = self.cluster.disaster_recovery.filter(|_| self.cluster.run_mode == RunMode::SharedData) else { return false };
+        let is = |status: &StarRocksClusterStatus, phase: &str| {
+            let of_this = |status: &&DisasterRecoveryStatus| status.observed_generation == Some(recovery.generation);
+            status.disaster_recovery_status.as_ref().filter(of_this).is_some_and(|status| status.phase.as_deref() == Some(phase))
+        };
+        let (former, now) = (&self.observed.status, &self.decision.status);
+        is(former, "doing") || is(now, "doing") || recovery.snapshot_mounted && is(now, "todo")
     }
 }
 

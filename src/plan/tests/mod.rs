@@ -18,6 +18,7 @@ mod recovery;
 mod refusals;
 mod routine_loads;
 mod scaled;
+mod scaling;
 pub(super) mod transfers;
 mod upgrades;
 mod warehouses;

@@ -152,3 +152,22 @@ fn compute_nodes_that_go_together_wait_for_each_other() {
     assert_eq!(restarted(&world.pass()), ["kube-cn-2", "kube-cn-1"]);
     world.run_to_rest(100);
 }
+
+#[test]
+fn a_compute_node_that_joins_a_group_later_does_not_make_the_others_wait_anew() {
+    let mut world = risen("3.5.8", [3, 2, 6], json!({"drainSeconds": 300, "maxUnavailableComputeNodes": 2}));
+    world.queries.extend((0..6).map(|ordinal| (format!("kube-cn-{ordinal}"), 1)));
+    world.edit(|spec| spec["starRocksCnSpec"]["limits"] = json!({"memory": "16Gi"}));
+    world.run_until(20, |_, decision| waits_for_queries(decision));
+    let due = world.now;
+    for _ in 0..18 {
+        assert!(restarted(&world.pass()).is_empty());
+    }
+    // Evicted, it comes back on its new template; another one takes its place.
+    world.kill("kube-cn-5");
+    let decision = world.run_until(120, |_, decision| !restarted(decision).is_empty());
+    assert_eq!(restarted(&decision), ["kube-cn-4", "kube-cn-3"]);
+    assert!(world.now.since(due).as_secs() <= 300 + 90 + 60, "{}", world.now.since(due).as_secs());
+    world.queries.clear();
+    world.run_to_rest(300);
+}

@@ -18,7 +18,7 @@ use super::draft::Draft;
 use super::health;
 use super::pulls;
 use super::record::{self, Voice};
-use super::versions::{Frontier, Leg, is_versioned};
+use super::versions::{Frontier, Leg, Route, is_versioned};
 use super::view::{Fleet, View, count};
 use crate::api::{DeclinedOutcome, DeclinedUpgrade, LastUpgrade, Operation, OperationKind, OperationPhase};
 use crate::model::spec_change::last_change;
@@ -328,9 +328,26 @@ fn announce(view: &View<'_>, operation: &Operation, leg: &Leg, draft: &mut Draft
 
 /// Whether a node of this hop has been touched, or may be as soon as its pod dies.
 fn has_begun(view: &View<'_>, leg: &Leg, operation: &Operation) -> bool {
+    leg.mixed || operation.phase >= OperationPhase::Canary || is_handed_out(view, leg)
+}
+
+/// Whether a component has the template of a hop.
+fn is_handed_out(view: &View<'_>, leg: &Leg) -> bool {
     let templated = |fleet: &Fleet<'_>| fleet.workload.is_some() && fleet.live_release() == Some(leg.hop.to);
     let moving = leg.order().into_iter().filter(|component| leg.moves(*component));
-    leg.mixed || operation.phase >= OperationPhase::Canary || moving.filter_map(|component| view.fleet(component)).any(templated)
+    moving.filter_map(|component| view.fleet(component)).any(templated)
+}
+
+/// Whether a hop is still in preflight: nothing of it has begun, not even its image.
+pub(super) fn is_yet_to_begin(view: &View<'_>, route: &Route, frontier: &Frontier, draft: &Draft) -> bool {
+    let in_preflight = |operation: &Operation| is_versioned(operation) && operation.phase == OperationPhase::Preflight;
+    draft.operation.as_ref().is_some_and(in_preflight)
+        && match route {
+            Route::Leg(leg) => frontier.all().len() <= 1 && !is_handed_out(view, leg),
+            // Of what has begun another phase is on record.
+            Route::Unsure(_) => true,
+            Route::Fresh | Route::Settled | Route::Arrived | Route::Held(_) => false,
+        }
 }
 
 fn lines_differ(operation: &Operation) -> bool {

@@ -4,6 +4,7 @@ use super::super::budgets;
 use super::super::health;
 use super::super::pulls;
 use super::super::record::Checklist;
+use super::super::scale;
 use super::super::versions::Leg;
 use super::super::view::{View, require};
 use super::configuration;
@@ -20,7 +21,7 @@ const JOURNAL_SINCE_IMAGE_MAX: u64 = 100_000;
 /// Everything that is looked at before the hop, with what keeps it from beginning.
 pub(super) fn checks(view: &View<'_>, leg: &Leg, loads: Option<WaitingOn>) -> Checklist {
     let mut list = Checklist::default();
-    list.add("NodesHealthy", health::of_all(view).into_iter().chain(health::of_group(view)));
+    list.add("NodesHealthy", health::of_all(view).into_iter().chain(health::of_group(view)).chain(scale::under_way(view)));
     list.add("ReplicasHealthy", health::of_replicas(view));
     if view.consents("SkipHealthGates") {
         let skipped =
