@@ -80,12 +80,12 @@ fn held_for(view: &View<'_>, component: Component, differences: &[build::Differe
     Some(WaitingOn::TemplateHeld { component, fields, accept })
 }
 
-/// The same for a template that no change of the resource asks for: what was repaired or restarts for its configuration is not held either, nor what
-/// follows frontends that do.
+/// The same for a template that no change of the resource asks for: what was repaired or restarts for its configuration is not held either, nor
+/// ports that are on their way.
 pub(super) fn unasked(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> Option<WaitingOn> {
     let asked = was_drifted(view, fleet, workload, image)
         || restarts_for_configuration(view, fleet, workload)
-        || ports::follows_frontends(view, fleet, workload, image);
+        || ports::are_on_their_way(view, fleet, workload, image);
     if asked { None } else { held(view, fleet, workload, image) }
 }
 

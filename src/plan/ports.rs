@@ -10,7 +10,7 @@ use super::objects;
 use super::view::{Fleet, View, is_host_of};
 use crate::build;
 use crate::model::cluster::Ports;
-use crate::model::component::QUERY_PORT_VARIABLE;
+use crate::model::component::{CONFIGURATION_ANNOTATION, QUERY_PORT_VARIABLE};
 use crate::model::{Component, ConfigurationWait, Object, ObjectKind, WaitingOn, Workload};
 
 /// Why nodes keep their port.
@@ -105,7 +105,7 @@ pub(super) fn are_refused(draft: &Draft) -> bool {
 pub(super) fn service(view: &View<'_>, wanted: &Service, fleet: &Fleet<'_>, draft: &Draft) -> Service {
     let live = view.observed.object(ObjectKind::Service, wanted.metadata.name.as_deref().unwrap_or_default());
     let Some(live) = live.filter(|live| !objects::is_someone_elses(view, live)) else { return wanted.clone() };
-    if are_refused(draft) && build::service_ports_differ(wanted, live) {
+    if are_refused(draft) {
         build::service_of_fixed_ports(wanted, live)
     } else if are_moving(fleet) || offers_other_ports(view, fleet.component) && is_awaited(view, fleet, draft) {
         build::service_of_moving_ports(wanted, live, fleet.component)
@@ -147,18 +147,34 @@ fn were_told_otherwise(view: &View<'_>, nodes: &Fleet<'_>) -> bool {
     nodes.outdated().next().is_some() || wanted != told
 }
 
-/// Whether all that differs in the template of nodes is the port at which they ask the frontends, and the frontends are being brought to it.
-pub(super) fn follows_frontends(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> bool {
-    let (Some(live), Some(frontends)) = (fleet.live, view.fleet(Component::Frontend)) else { return false };
-    let (Some(frontend), true) = (frontends.workload, view.observed.status.operation.is_some()) else { return false };
-    if fleet.component == Component::Frontend {
-        return false;
-    }
+/// Whether all that differs in a template are ports that are on their way: those of a file for which the pods are being restarted already, and which has
+/// changed once more; or the one at which nodes ask the frontends, which are being brought to it.
+pub(super) fn are_on_their_way(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload, image: &str) -> bool {
+    let (Some(live), true) = (fleet.live, view.observed.status.operation.is_some()) else { return false };
     let desired = objects::wanted_over(view, live, workload, image);
     let differences = desired.spec.as_ref().map(|spec| build::template_differences(&spec.template, live)).unwrap_or_default();
-    let only_the_port = differences.iter().all(|difference| difference.path.contains(&format!("env[{QUERY_PORT_VARIABLE}]")));
-    let image = frontend.image.to_string();
-    let is_held =
-        || objects::template_differs(view, frontends, frontend, &image) && objects::unasked(view, frontends, frontend, &image).is_some();
-    !differences.is_empty() && only_the_port && !is_held()
+    let variable = format!("env[{QUERY_PORT_VARIABLE}]");
+    let told = |difference: &build::Difference| fleet.component != Component::Frontend && difference.path.contains(&variable);
+    let own = |difference: &build::Difference| difference.path.contains(".ports") || difference.path.ends_with("Probe.httpGet.port");
+    if differences.is_empty() || !differences.iter().all(|difference| told(difference) || own(difference)) {
+        return false;
+    }
+    restarts_for_its_file(view, fleet, workload) || differences.iter().all(told) && frontends_are_let(view)
+}
+
+/// Whether a change of the file is on record, and the template carries the mark of one.
+fn restarts_for_its_file(view: &View<'_>, fleet: &Fleet<'_>, workload: &Workload) -> bool {
+    let annotations = fleet.live.and_then(|live| live.body.pointer("/spec/template/metadata/annotations"));
+    let mark = annotations.and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)?.as_str());
+    let mut entries = view.observed.status.configuration.iter();
+    let under_way = entries.any(|entry| entry.component == fleet.component.label() && entry.change.is_some());
+    under_way && mark.is_some() && mark == workload.restarted_for.as_deref()
+}
+
+/// Whether the frontends have the template with their new port, or may take it.
+fn frontends_are_let(view: &View<'_>) -> bool {
+    let Some(fleet) = view.fleet(Component::Frontend) else { return false };
+    let Some(workload) = fleet.workload else { return false };
+    let image = workload.image.to_string();
+    !objects::template_differs(view, fleet, workload, &image) || objects::unasked(view, fleet, workload, &image).is_none()
 }

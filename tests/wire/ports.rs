@@ -135,6 +135,20 @@ fn the_ports_of_backends_move_in_the_same_way() {
 }
 
 #[test]
+fn ports_that_are_taken_back_halfway_end_where_they_were() {
+    play(async {
+        let embedded = risen(8, Some("Restart")).await;
+        let made = restarts(&embedded).len();
+        write(&embedded, "fe-conf", "fe.conf", MOVED_FRONTENDS).await;
+        until("a frontend is restarted", 1_800, || restarts(&embedded).split_off(made).iter().any(|pod| pod.contains("-fe-"))).await;
+        pass(5).await;
+        write(&embedded, "fe-conf", "fe.conf", FRONTENDS).await;
+        until("the former ports are back", 7_200, || is_at_rest(&embedded) && service(&embedded, "kube-fe-service").len() == 4).await;
+        assert_eq!((reached(&embedded, "fe", 9030), reached(&embedded, "fe", 9031).0), ((3, 0), 0));
+    });
+}
+
+#[test]
 fn another_config_map_moves_the_ports_as_well() {
     play(async {
         let embedded = risen(4, None).await;

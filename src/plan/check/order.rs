@@ -91,14 +91,14 @@ pub(super) fn no_restart_without_cause(case: &Case<'_>) -> Vec<String> {
         let annotations = live.body.pointer("/spec/template/metadata/annotations");
         let marked = annotations.and_then(|annotations| annotations.get(CONFIGURATION_ANNOTATION)?.as_str());
         let configured = at_work.is_some() && mark.is_some() && mark.map(String::as_str) != marked;
-        // The frontends move to another port, and nodes that were not told could not start again.
-        let led = component != Component::Frontend
-            && at_work.is_some()
+        // Processes that were restarted for their file listen where it says by now; and nodes that are not told where frontends do could not start again.
+        let moved = at_work.is_some()
             && object.spec.as_ref().is_some_and(|spec| {
-                let told = |difference: build::Difference| difference.path.contains(&format!("env[{QUERY_PORT_VARIABLE}]"));
-                build::template_differences(&spec.template, live).into_iter().all(told)
+                let told = |path: &str| component != Component::Frontend && path.contains(&format!("env[{QUERY_PORT_VARIABLE}]"));
+                let own = |path: &str| marked.is_some() && (path.contains(".ports") || path.ends_with("Probe.httpGet.port"));
+                build::template_differences(&spec.template, live).into_iter().all(|found| told(&found.path) || own(&found.path))
             });
-        if !asked && !repaired && !agreed && !unstarted && !configured && !led {
+        if !asked && !repaired && !agreed && !unstarted && !configured && !moved {
             found.push(format!("the {component} would restart although the resource has not changed: {difference}"));
         }
     }

@@ -39,14 +39,15 @@ fn is_over(world: &World) -> bool {
 fn run_and_watch(world: &mut World, pass: impl Fn(&mut World) -> Decision) {
     pass(world);
     for _ in 0..800 {
-        let apart = ports_of(world, Component::Frontend, "query-port").contains(&Some(9030));
+        let present = ports_of(world, Component::Frontend, "query-port");
+        let (former, new) = (present.contains(&Some(9030)), present.contains(&Some(9031)));
         pass(world);
         let at = offered(world, "kube-fe-service");
         let led = |name: &str| (name.to_owned(), json!("query-port"));
-        if apart {
+        if former && new {
             assert_eq!((at.get(&9030), at.get(&9031)), (Some(&led("query")), Some(&led("query-9031"))), "{at:?}");
         }
-        if is_over(world) && !apart {
+        if is_over(world) && !former {
             return;
         }
     }
