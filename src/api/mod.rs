@@ -50,7 +50,9 @@ pub use run::{
     UpgradePhase, UpgradeStep,
 };
 pub use service::{ServicePort, ServiceSpec};
-pub use status::{ChannelStatus, CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, StarRocksClusterStatus};
+pub use status::{
+    ChannelStatus, CnStatus, ComponentStatus, Condition, DisasterRecoveryStatus, HorizontalScaler, ResourceChange, StarRocksClusterStatus,
+};
 pub use storage::{ConfigMapInfo, MountInfo, StorageVolume};
 pub use upgrade::{
     Approval, AutomaticUpdates, Canary, CanaryVerdict, Consent, Credentials, MaintenanceWindow, MetricBound, OnFailure, UpdateMode,

@@ -25,6 +25,10 @@ pub struct StarRocksClusterStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
+    /// The last change of the resource that asked for more than another number of nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<ResourceChange>,
+
     /// Ready first, then what is going on. Every condition says what it waits for and what you can do.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -82,6 +86,19 @@ pub struct StarRocksClusterStatus {
     /// The recovery from a snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disaster_recovery_status: Option<DisasterRecoveryStatus>,
+}
+
+/// A change of a resource's spec, however many nodes it asks for: numbers are written by autoscalers as well, which agree to nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ResourceChange {
+    /// Generation of the resource with which it came.
+    #[serde(deserialize_with = "null_is_default")]
+    pub generation: i64,
+
+    /// Digest of the spec without numbers of nodes.
+    #[serde(deserialize_with = "null_is_default")]
+    pub digest: String,
 }
 
 /// Where a cluster stands on the channel that it follows.

@@ -9,7 +9,7 @@ use super::autoscaling::AutoScalingPolicy;
 use super::components::ComponentSpec;
 use super::lenient::null_is_default;
 use super::operation::{Blocked, Operation};
-use super::status::{CnStatus, Condition};
+use super::status::{CnStatus, Condition, ResourceChange};
 
 /// What the user wants of a warehouse.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +78,10 @@ pub struct StarRocksWarehouseStatus {
     /// Generation of the spec that this status answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+
+    /// The last change of the resource that asked for more than another number of nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<ResourceChange>,
 
     /// Ready first, then what is going on. Every condition says what it waits for and what you can do.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]

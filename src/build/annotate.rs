@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::defaults;
 use crate::model::Object;
 use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION};
+use crate::model::digest::digest;
 
 /// The hash of an object's meaning: equal for objects that Kubernetes would store alike, so that another version of the
 /// operator that writes out a default changes nothing. The annotations that hold hashes do not count.
@@ -64,47 +65,4 @@ pub fn stamped_stateful_set(mut stateful_set: StatefulSet) -> StatefulSet {
 
 fn annotate(metadata: &mut ObjectMeta, name: &str, value: String) {
     metadata.annotations.get_or_insert_with(BTreeMap::new).insert(name.to_owned(), value);
-}
-
-/// FNV-1a, 64 bits, in hexadecimal, over the JSON with sorted keys.
-pub(super) fn digest(value: &Value) -> String {
-    let mut text = Vec::new();
-    write_sorted(value, &mut text);
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in text {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    format!("{hash:016x}")
-}
-
-/// Does not rely on the order in which `serde_json` keeps keys: a feature of some other crate can change that.
-fn write_sorted(value: &Value, text: &mut Vec<u8>) {
-    match value {
-        Value::Object(fields) => {
-            let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-            sorted.sort_unstable_by_key(|(key, _)| *key);
-            text.push(b'{');
-            for (key, field) in sorted {
-                write_scalar(key, text);
-                text.push(b':');
-                write_sorted(field, text);
-                text.push(b',');
-            }
-            text.push(b'}');
-        }
-        Value::Array(items) => {
-            text.push(b'[');
-            for item in items {
-                write_sorted(item, text);
-                text.push(b',');
-            }
-            text.push(b']');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => write_scalar(value, text),
-    }
-}
-
-fn write_scalar(scalar: &impl serde::Serialize, text: &mut Vec<u8>) {
-    // Writing text, numbers and truth values into memory cannot fail.
-    let _ = serde_json::to_writer(text, scalar);
 }

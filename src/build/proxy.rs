@@ -4,11 +4,12 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec, SecurityContext};
 use serde_json::json;
 
-use super::annotate::{self, stamped};
+use super::annotate::stamped;
 use super::metadata::{self, some_list};
 use super::probes::{self, RUNNING_FAILURES};
 use super::{pod, volumes};
 use crate::model::cluster::{Cluster, Ports, Proxy};
+use crate::model::digest::digest;
 use crate::model::ports::PROXY_PORT;
 use crate::model::{Component, LiveObject, Object, ObjectKind, Observed};
 
@@ -30,7 +31,7 @@ pub fn follow_proxy_config(objects: Vec<Object>, observed: &Observed) -> Vec<Obj
         Object::Service(_) | Object::StatefulSet(_) | Object::Deployment(_) | Object::HorizontalPodAutoscaler(_) => None,
     });
     let Some(data) = config else { return objects };
-    let config_hash = annotate::digest(&data);
+    let config_hash = digest(&data);
     let follow = |object: Object| match object {
         Object::Deployment(mut deployment) => {
             let live = observed.object(ObjectKind::Deployment, deployment.metadata.name.as_deref().unwrap_or_default());

@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements, 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::json;
 
-use super::annotate::digest;
 use super::metadata;
 use super::stateful_set::stateful_set_with;
 use crate::model::cluster::{Cluster, Workload};
 use crate::model::component::{PULL_CONTAINER, pull_labels};
+use crate::model::digest::digest;
 use crate::release::Image;
 
 /// Enough to start a program that ends at once.

@@ -11,10 +11,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
-use super::annotate::{digest, stamped_stateful_set};
+use super::annotate::stamped_stateful_set;
 use super::compare::{Difference, Strictness, difference, differences};
 use super::{defaults, metadata, pod, volumes};
 use crate::model::cluster::{Cluster, Workload, given};
+use crate::model::digest::digest;
 use crate::model::warehouse::OBJECT_FINALIZER;
 use crate::model::{Component, LiveObject};
 use crate::release::Image;

@@ -1,7 +1,7 @@
 //! How passes end: their errors with categories, what is told in metrics and logs, and the status of resources that cannot be acted on.
 
 use super::context::Context;
-use super::resources::{Resource, Unreadable};
+use super::resources::{Kind, Resource, Unreadable};
 use super::subject::Subject;
 use crate::api::StarRocksClusterStatus;
 use crate::apply::{ApplyError, Report, StepError};
@@ -112,18 +112,18 @@ pub(super) fn count(context: &Context, subject: &Subject, report: &Report) {
 }
 
 /// The status of a resource that cannot be read.
-pub(super) fn unreadable<K>(resource: &Resource<K>, error: &Unreadable, now: Timestamp) -> StarRocksClusterStatus {
+pub(super) fn unreadable<K: Kind>(resource: &Resource<K>, error: &Unreadable, now: Timestamp) -> StarRocksClusterStatus {
     let rejection = Rejection {
         code: "SR-3000".to_owned(),
         field: error.field.clone(),
         rule: format!("the resource cannot be read: {}", error.error),
         way_out: "Correct the field; with the current CustomResourceDefinition installed, the API server refuses it at once".to_owned(),
     };
-    plan::refuse(&resource.status, resource.generation, now, &[rejection])
+    plan::refuse(&resource.status, &resource.asked(), now, &[rejection])
 }
 
 /// The status of a resource that breaks rules. One that declares nothing breaks none that matters: there is nothing to do.
-pub(super) fn rejected<K>(resource: &Resource<K>, faults: &[FieldFault], now: Timestamp) -> StarRocksClusterStatus {
+pub(super) fn rejected<K: Kind>(resource: &Resource<K>, faults: &[FieldFault], now: Timestamp) -> StarRocksClusterStatus {
     if let [fault] = faults
         && fault.code == Rule::NothingDeclared.code()
     {
@@ -143,5 +143,5 @@ pub(super) fn rejected<K>(resource: &Resource<K>, faults: &[FieldFault], now: Ti
             way_out: fault.way_out.clone(),
         })
         .collect();
-    plan::refuse(&resource.status, resource.generation, now, &rejections)
+    plan::refuse(&resource.status, &resource.asked(), now, &rejections)
 }

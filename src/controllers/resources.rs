@@ -7,9 +7,10 @@ use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{StarRocksCluster, StarRocksClusterStatus, StarRocksWarehouse, StarRocksWarehouseStatus};
+use crate::api::{ResourceChange, StarRocksCluster, StarRocksClusterStatus, StarRocksWarehouse, StarRocksWarehouseStatus};
 use crate::apply::ResourceKind;
 use crate::model::component::IGNORED_ANNOTATION;
+use crate::model::spec_change::spec_digest;
 use crate::model::warehouse;
 use crate::observe::{Place, Revision};
 
@@ -20,6 +21,9 @@ pub(super) trait Kind: DeserializeOwned {
 
     /// Its status as decisions read it; an odd one is as good as none.
     fn remembered(status: Value) -> StarRocksClusterStatus;
+
+    /// Digest of its spec without numbers of nodes.
+    fn spec_digest(&self) -> String;
 }
 
 impl Kind for StarRocksCluster {
@@ -28,6 +32,10 @@ impl Kind for StarRocksCluster {
     fn remembered(status: Value) -> StarRocksClusterStatus {
         serde_json::from_value(status).unwrap_or_default()
     }
+
+    fn spec_digest(&self) -> String {
+        spec_digest(&self.spec)
+    }
 }
 
 impl Kind for StarRocksWarehouse {
@@ -35,6 +43,10 @@ impl Kind for StarRocksWarehouse {
 
     fn remembered(status: Value) -> StarRocksClusterStatus {
         warehouse::remembered(serde_json::from_value::<StarRocksWarehouseStatus>(status).unwrap_or_default())
+    }
+
+    fn spec_digest(&self) -> String {
+        spec_digest(&self.spec)
     }
 }
 
@@ -83,6 +95,12 @@ impl<K: Kind> Resource<K> {
             parsed: parse(object),
         };
         Some((place, resource))
+    }
+
+    /// What it asks for, as memory compares it; what cannot be read has no digest.
+    pub(super) fn asked(&self) -> ResourceChange {
+        let digest = self.parsed.as_ref().map(K::spec_digest).unwrap_or_default();
+        ResourceChange { generation: self.generation, digest }
     }
 }
 

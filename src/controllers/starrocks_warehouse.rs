@@ -125,7 +125,7 @@ async fn serve(
 /// Says what is awaited while nothing is known of the frontends.
 async fn wait(context: &Context, subject: &Subject, resource: &Resource<StarRocksWarehouse>, wait: WaitingOn) -> Result<Next, PassError> {
     let now = context.settings.clock.now();
-    let decision = plan::without_cluster(&resource.status, resource.generation, now, wait);
+    let decision = plan::without_cluster(&resource.status, &resource.asked(), now, wait);
     let observed = Observed { status: resource.status.clone(), ..Observed::empty(now) };
     finish(context, subject, resource, &observed, decision).await
 }

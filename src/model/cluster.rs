@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 pub use super::ports::Ports;
 use super::{Canary, Component, Configuration, ConfigurationUpdate, Share, Warehouse, Window};
 // Parts of a proven cluster that are kept as written; rooms that may not name the api name them here.
+use crate::api::ResourceChange;
 pub use crate::api::{AutoScalingPolicy, ComponentSpec, ConfigMapInfo, FeProxySpec, LoadSpec, MountInfo, ServicePort, ServiceSpec};
 use crate::release::{Catalog, Claim, Image, Version};
 
@@ -27,6 +28,8 @@ pub struct Cluster {
     pub uid: String,
     /// `metadata.generation` that was validated.
     pub generation: i64,
+    /// Digest of the spec as written, without numbers of nodes.
+    pub spec_digest: String,
     /// Hashes of pod templates to which the user agreed although the resource did not change.
     pub accepted_templates: BTreeSet<String>,
     /// What is known of releases and of the ways between them.
@@ -347,6 +350,11 @@ impl Cluster {
     /// All wanted workloads in the order in which they are made.
     pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
         Component::STARROCKS.into_iter().filter_map(|component| self.workload(component))
+    }
+
+    /// What the resource asks for, as memory compares it.
+    pub fn asked(&self) -> ResourceChange {
+        ResourceChange { generation: self.generation, digest: self.spec_digest.clone() }
     }
 
     /// Name of the resource that owns everything.

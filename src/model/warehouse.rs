@@ -67,6 +67,7 @@ pub fn published(status: &StarRocksClusterStatus) -> StarRocksWarehouseStatus {
     StarRocksWarehouseStatus {
         compute_nodes,
         observed_generation: status.observed_generation,
+        last_change: status.last_change.clone(),
         conditions: status.conditions.clone(),
         operation: status.operation.clone(),
         blocked: status.blocked.clone(),
@@ -75,12 +76,13 @@ pub fn published(status: &StarRocksClusterStatus) -> StarRocksWarehouseStatus {
 
 /// A published status as decisions read it.
 pub fn remembered(status: StarRocksWarehouseStatus) -> StarRocksClusterStatus {
-    let StarRocksWarehouseStatus { compute_nodes, observed_generation, conditions, operation, blocked } = status;
+    let StarRocksWarehouseStatus { compute_nodes, observed_generation, last_change, conditions, operation, blocked } = status;
     StarRocksClusterStatus {
         phase: compute_nodes.component.phase.clone(),
         reason: compute_nodes.component.reason.clone(),
         star_rocks_cn_status: Some(compute_nodes),
         observed_generation,
+        last_change,
         conditions,
         operation,
         blocked,
@@ -91,10 +93,15 @@ pub fn remembered(status: StarRocksWarehouseStatus) -> StarRocksClusterStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::ResourceChange;
 
     #[test]
     fn a_status_is_read_as_it_was_published() {
-        let mut status = StarRocksWarehouseStatus { observed_generation: Some(3), ..StarRocksWarehouseStatus::default() };
+        let mut status = StarRocksWarehouseStatus {
+            observed_generation: Some(3),
+            last_change: Some(ResourceChange::default()),
+            ..StarRocksWarehouseStatus::default()
+        };
         status.compute_nodes.component.phase = "reconciling".to_owned();
         status.compute_nodes.component.reason = Some("one pod starts".to_owned());
         status.compute_nodes.replicas = Some(2);

@@ -42,7 +42,7 @@ use versions::{Frontier, Leg, Route, is_versioned};
 use view::View;
 
 use crate::api::{Operation, OperationKind, OperationPhase};
-use crate::model::{Cluster, Component, Decision, Observed, WaitingOn};
+use crate::model::{Cluster, Component, Decision, Observed, WaitingOn, spec_change};
 
 /// Decides what is to be done next. Total and deterministic: the same two arguments give the same Decision, whatever they are.
 pub fn plan(cluster: &Cluster, observed: &Observed) -> Decision {
@@ -111,7 +111,7 @@ fn decide(view: &View<'_>, frontier: &Frontier, mut draft: Draft) -> Decision {
         draft.wait(WaitingOn::ChannelHeld { channel: following.channel.clone(), detail });
     }
     draft.waiting.sort_by_key(|wait| !wait.needs_a_person());
-    // Whatever this pass could do about it: the next one sees a generation that is no longer new.
+    // Whatever this pass could do about it: the next one sees a change that is no longer new.
     if is_authorised(view) {
         draft.remember(|operation| operation.holds_templates = None);
     }
@@ -301,13 +301,12 @@ fn wait_for_answers(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draf
     Progress { turn: None, to_do: true, rolls: false, phase: None }
 }
 
-/// Whether a change of any pod template has a cause that users can see: a new generation of the resource, or work that began with one.
-/// A cluster that another operator made is taken over as it is.
+/// Whether a change of any pod template has a cause that users can see: a change of the resource beyond numbers of nodes, or work that began with one.
+/// A cluster that another operator made is taken over as it is, and so is one whose status was lost: nobody knows then what was asked for last.
 fn is_authorised(view: &View<'_>) -> bool {
     let status = &view.observed.status;
-    let ours = || view.fleets().filter_map(|fleet| fleet.live).all(|live| live.applied_hash().is_some());
     status.operation.as_ref().is_some_and(|operation| operation.holds_templates != Some(true))
-        || status.observed_generation.map_or_else(ours, |seen| seen != view.cluster.generation)
+        || status.observed_generation.is_some() && spec_change::is_new(&view.cluster.asked(), status)
 }
 
 /// Keeps in mind that a change was asked for, although nothing can be rolled now.

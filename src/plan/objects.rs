@@ -7,6 +7,7 @@ use super::draft::{Draft, Form};
 use super::view::{Fleet, View};
 use crate::build::{self, Strategy};
 use crate::model::component::{APPLIED_ANNOTATION, APPLIED_TEMPLATE_ANNOTATION, CONFIGURATION_ANNOTATION};
+use crate::model::spec_change::last_change;
 use crate::model::{Cluster, Component, LiveObject, Object, ObjectKey, ObjectKind, Ownership, Request, Step, WaitingOn, Workload};
 use crate::release::{Image, Version};
 
@@ -103,7 +104,7 @@ pub(super) fn deployment_over(view: &View<'_>, desired: Deployment) -> (Deployme
     let Some(live) = live.filter(|live| !is_someone_elses(view, live)) else { return (desired, None) };
     let accept = desired.metadata.annotations.as_ref().and_then(|annotations| annotations.get(APPLIED_ANNOTATION)).cloned();
     let desired = build::deployment_as_named(desired, live);
-    let generation = view.cluster.generation;
+    let generation = last_change(&view.cluster.asked(), &view.observed.status).generation;
     let new = live.is_to_be_taken_over() || build::held_at(live) == Some(generation);
     let differences = || desired.spec.as_ref().map(|spec| build::template_differences(&spec.template, live)).unwrap_or_default();
     let held = accept.filter(|_| new).and_then(|accept| held_for(view, Component::FrontendProxy, &differences(), accept));

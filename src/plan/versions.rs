@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::record::{Voice, way_back};
 use super::view::{Fleet, View, require};
 use crate::api::{DeclinedOutcome, Operation, OperationKind, OperationPhase};
+use crate::model::spec_change::last_change;
 use crate::model::{Component, WaitingOn};
 use crate::release::{Claim, Direction, Hop, Path, Refusal, ReleaseTable, Version, parse_version};
 
@@ -149,8 +150,9 @@ pub(super) fn route(view: &View<'_>) -> Route {
 fn heard(view: &View<'_>, frontier: &Frontier, target: Target) -> Result<(Target, Option<Diversion>), WaitingOn> {
     let Target::Release(wanted) = target else { return Ok((target, None)) };
     let status = &view.observed.status;
+    let asked_at = last_change(&view.cluster.asked(), status).generation;
     let declined = status.declined_upgrade.as_ref();
-    if let Some(declined) = declined.filter(|way| way.to == wanted.to_string() && way.generation == view.cluster.generation) {
+    if let Some(declined) = declined.filter(|way| way.to == wanted.to_string() && way.generation == asked_at) {
         // What runs may have become what is wanted all the same, by hand say.
         if frontier.all().iter().any(|running| *running != wanted) {
             let rolled_back = declined.outcome == DeclinedOutcome::RolledBack;

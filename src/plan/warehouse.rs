@@ -8,7 +8,7 @@ use super::rollout::{self, Course};
 use super::versions::{self, Frontier};
 use super::view::{View, require};
 use super::{at_rest_or_busy, continued, decide, is_authorised, objects, remember_pending, scale, status};
-use crate::api::{OperationKind, OperationPhase, StarRocksClusterStatus};
+use crate::api::{OperationKind, OperationPhase, ResourceChange, StarRocksClusterStatus};
 use crate::model::cluster::RunMode;
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, OBJECT_FINALIZER, WarehouseReport, fleet_name, sql_name};
 use crate::model::{Component, Decision, ObjectKey, ObjectKind, Observed, Ownership, Statement, Step, Timestamp, WaitingOn, WarehouseWait};
@@ -40,8 +40,8 @@ pub(super) fn plan(view: &View<'_>, report: &WarehouseReport) -> Decision {
 }
 
 /// The decision of a warehouse about whose frontends nothing is known: nothing is done.
-pub fn without_cluster(former: &StarRocksClusterStatus, generation: i64, now: Timestamp, wait: WaitingOn) -> Decision {
-    let status = status::awaiting(former, generation, now, &wait);
+pub fn without_cluster(former: &StarRocksClusterStatus, asked: &ResourceChange, now: Timestamp, wait: WaitingOn) -> Decision {
+    let status = status::awaiting(former, asked, now, &wait);
     // The watch of clusters brings the pass forward.
     let look_again = Some(std::time::Duration::from_secs(30));
     Decision { steps: Vec::new(), status, waiting_on: vec![wait], notices: Vec::new(), look_again }

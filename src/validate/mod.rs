@@ -40,6 +40,7 @@ use crate::api::{BeSpec, CnSpec, FeProxySpec, FeSpec, StarRocksCluster, StarRock
 use crate::model::Component;
 use crate::model::cluster::{Cluster, Conventions, Ports, Proxy, RunMode, Workload, given};
 use crate::model::component::ACCEPT_ANNOTATION;
+use crate::model::spec_change::spec_digest;
 
 /// Proves a resource, or says everything that is wrong with it.
 ///
@@ -106,6 +107,7 @@ pub fn validate(resource: &StarRocksCluster, references: &References, convention
         releases: std::sync::Arc::clone(&references.releases),
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
+        spec_digest: spec_digest(&resource.spec),
         accepted_templates: accepted_templates(&resource.metadata),
         run_mode,
         version,

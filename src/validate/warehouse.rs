@@ -10,6 +10,7 @@ use super::section::{self, Section, Surroundings, root_of};
 use super::words;
 use crate::api::{StarRocksWarehouse, StarRocksWarehouseSpec, WarehouseTemplate};
 use crate::model::cluster::{Cluster, Conventions, given};
+use crate::model::spec_change::spec_digest;
 use crate::model::warehouse::{DEFAULT_WAREHOUSE, Warehouse, fleet_name, sql_name};
 use crate::model::{Component, Workload};
 
@@ -53,6 +54,7 @@ pub fn leaving_warehouse(resource: &StarRocksWarehouse, cluster: &Cluster) -> Cl
         warehouse: Some(Warehouse { name, cluster: cluster.name.clone() }),
         uid: resource.metadata.uid.clone().unwrap_or_default(),
         generation: resource.metadata.generation.unwrap_or_default(),
+        spec_digest: spec_digest(&resource.spec),
         accepted_templates: accepted_templates(&resource.metadata),
         following: None,
         // Of its cluster's nodes only; SQL through the frontends shows the nodes of the default warehouse.

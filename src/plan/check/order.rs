@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::case::{Case, image_of, is_useful, live_image_of, release_of};
 use crate::build;
 use crate::model::component::{APPLIED_TEMPLATE_ANNOTATION, CONFIGURATION_ANNOTATION};
-use crate::model::{Component, LiveObject};
+use crate::model::{Component, LiveObject, spec_change};
 use crate::release::Version;
 
 /// Rule 4: no node ever runs a release older than a frontend's, and no two releases meet that the table does not join.
@@ -67,7 +67,7 @@ pub(super) fn no_restart_without_cause(case: &Case<'_>) -> Vec<String> {
     let status = &case.observed.status;
     let at_work = status.operation.as_ref();
     let by_change = at_work.is_some_and(|operation| operation.holds_templates != Some(true));
-    if by_change || status.observed_generation != Some(case.cluster.generation) || case.recovers() {
+    if by_change || spec_change::is_new(&case.cluster.asked(), status) || case.recovers() {
         return Vec::new();
     }
     let mut found = Vec::new();

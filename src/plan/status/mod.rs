@@ -12,15 +12,16 @@ use super::draft::Draft;
 use super::upgrade;
 use super::versions::{self, Frontier};
 use super::view::View;
-use crate::api::{Blocked, ChannelStatus, DeclinedUpgrade, Operation, StarRocksClusterStatus};
+use crate::api::{Blocked, ChannelStatus, DeclinedUpgrade, Operation, ResourceChange, StarRocksClusterStatus};
 use crate::model::cluster::Following;
-use crate::model::{Component, Step, Timestamp, WaitingOn};
+use crate::model::{Component, Step, Timestamp, WaitingOn, spec_change};
 
 /// Builds the status to publish.
 pub(super) fn publish(view: &View<'_>, frontier: &Frontier, draft: &Draft) -> StarRocksClusterStatus {
     let former = &view.observed.status;
     let mut status = StarRocksClusterStatus {
         observed_generation: Some(view.cluster.generation),
+        last_change: last_change(view, draft),
         version: version(frontier, former),
         channel: view.cluster.following.as_ref().map(channel),
         leader: view.leader().map(|leader| leader.name.clone()),
@@ -50,9 +51,19 @@ fn channel(following: &Following) -> ChannelStatus {
     }
 }
 
+/// The last change of the resource. A status without it, written by an operator before 0.2, gets it when something changes, or when something is to be
+/// left alone until then: another release of the operator alone writes nothing.
+fn last_change(view: &View<'_>, draft: &Draft) -> Option<ResourceChange> {
+    let former = &view.observed.status;
+    let rests_on_it = former.declined_upgrade.is_some() || draft.waiting.iter().any(|wait| matches!(wait, WaitingOn::TemplateHeld { .. }));
+    let due = former.last_change.is_some() || former.observed_generation != Some(view.cluster.generation) || rests_on_it;
+    due.then(|| spec_change::last_change(&view.cluster.asked(), former))
+}
+
 /// The way that was given up, as long as the resource that asked for it is the same.
 fn declined(view: &View<'_>, draft: &Draft) -> Option<DeclinedUpgrade> {
-    let former = || view.observed.status.declined_upgrade.clone().filter(|former| former.generation == view.cluster.generation);
+    let asked_at = spec_change::last_change(&view.cluster.asked(), &view.observed.status).generation;
+    let former = || view.observed.status.declined_upgrade.clone().filter(|former| former.generation == asked_at);
     draft.declined.clone().or_else(former)
 }
 

@@ -2,8 +2,8 @@
 
 use super::components::{FAILED, RECONCILING};
 use super::conditions;
-use crate::api::{Operation, OperationKind, StarRocksClusterStatus};
-use crate::model::{Timestamp, WaitingOn};
+use crate::api::{Operation, OperationKind, ResourceChange, StarRocksClusterStatus};
+use crate::model::{Timestamp, WaitingOn, spec_change};
 
 /// One reason why a specification was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Rejection {
 }
 
 /// The status for a refused specification. Nothing is done to the cluster meanwhile.
-pub fn refuse(former: &StarRocksClusterStatus, generation: i64, now: Timestamp, faults: &[Rejection]) -> StarRocksClusterStatus {
+pub fn refuse(former: &StarRocksClusterStatus, asked: &ResourceChange, now: Timestamp, faults: &[Rejection]) -> StarRocksClusterStatus {
     let lines: Vec<String> =
         faults.iter().map(|fault| format!("{}: {} ({}). {}", fault.field, fault.rule, fault.code, fault.way_out)).collect();
     let message = if lines.is_empty() { "the specification was refused".to_owned() } else { lines.join("; ") };
@@ -27,9 +27,10 @@ pub fn refuse(former: &StarRocksClusterStatus, generation: i64, now: Timestamp, 
     StarRocksClusterStatus {
         phase: FAILED.to_owned(),
         reason: Some(message.clone()),
-        observed_generation: Some(generation),
-        conditions: conditions::of_refusal(&message, generation, now, former),
-        operation: former.operation.clone().or(pending(former, generation)),
+        observed_generation: Some(asked.generation),
+        last_change: noted(former, asked),
+        conditions: conditions::of_refusal(&message, asked.generation, now, former),
+        operation: former.operation.clone().or(pending(former, asked)),
         ..former.clone()
     }
 }
@@ -37,7 +38,7 @@ pub fn refuse(former: &StarRocksClusterStatus, generation: i64, now: Timestamp, 
 /// The status of a resource that waits for something outside itself. What it reported before stays.
 pub(in super::super) fn awaiting(
     former: &StarRocksClusterStatus,
-    generation: i64,
+    asked: &ResourceChange,
     now: Timestamp,
     wait: &WaitingOn,
 ) -> StarRocksClusterStatus {
@@ -45,16 +46,23 @@ pub(in super::super) fn awaiting(
     StarRocksClusterStatus {
         phase: phase.to_owned(),
         reason: Some(wait.to_string()),
-        observed_generation: Some(generation),
-        conditions: conditions::of_wait(wait, generation, now, former),
-        operation: former.operation.clone().or(pending(former, generation)),
+        observed_generation: Some(asked.generation),
+        last_change: noted(former, asked),
+        conditions: conditions::of_wait(wait, asked.generation, now, former),
+        operation: former.operation.clone().or(pending(former, asked)),
         blocked: super::blocked(std::slice::from_ref(wait), &former.blocked, now),
         ..former.clone()
     }
 }
 
+/// The last change as it is to be remembered.
+fn noted(former: &StarRocksClusterStatus, asked: &ResourceChange) -> Option<ResourceChange> {
+    let due = former.last_change.is_some() || former.observed_generation != Some(asked.generation);
+    due.then(|| spec_change::last_change(asked, former))
+}
+
 /// The user's wish that is not acted upon yet.
-fn pending(former: &StarRocksClusterStatus, generation: i64) -> Option<Operation> {
-    let changed = former.observed_generation.is_some_and(|seen| seen != generation);
+fn pending(former: &StarRocksClusterStatus, asked: &ResourceChange) -> Option<Operation> {
+    let changed = former.observed_generation.is_some() && spec_change::is_new(asked, former);
     changed.then(|| Operation { kind: OperationKind::Rollout, ..Operation::default() })
 }

@@ -16,5 +16,6 @@ mod records;
 mod recovery;
 mod refusals;
 mod routine_loads;
+mod scaled;
 mod upgrades;
 mod warehouses;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::testing::{World, spec};
 use super::super::{check, let_go, plan};
-use crate::api::{StarRocksClusterStatus, StarRocksWarehouse};
+use crate::api::{ResourceChange, StarRocksClusterStatus, StarRocksWarehouse};
 use crate::model::cluster::{Conventions, RunMode};
 use crate::model::starrocks::BackendRow;
 use crate::model::warehouse::{OBJECT_FINALIZER, WarehouseReport};
@@ -238,8 +238,12 @@ fn row(pod: &str, warehouse: &str, now: Timestamp) -> BackendRow {
 }
 
 /// The decision for a warehouse about whose frontends nothing is known.
+fn asked(generation: i64) -> ResourceChange {
+    ResourceChange { generation, digest: String::new() }
+}
+
 pub(super) fn without_cluster(_name: &str, wait: WaitingOn) -> Decision {
-    super::super::without_cluster(&StarRocksClusterStatus::default(), 1, Timestamp::from_seconds(1), wait)
+    super::super::without_cluster(&StarRocksClusterStatus::default(), &asked(1), Timestamp::from_seconds(1), wait)
 }
 
 fn is_ready(decision: &Decision) -> bool {
@@ -436,7 +440,7 @@ fn a_warehouse_of_a_cluster_that_keeps_data_on_backends_says_so() {
 fn what_waits_for_its_cluster_is_no_failure_and_keeps_the_wish_in_mind() {
     let former = StarRocksClusterStatus { observed_generation: Some(1), ..StarRocksClusterStatus::default() };
     let wait = WaitingOn::Warehouse(WarehouseWait::ClusterAbsent { cluster: "kube".to_owned() });
-    let decision = super::super::without_cluster(&former, 2, Timestamp::from_seconds(1), wait);
+    let decision = super::super::without_cluster(&former, &asked(2), Timestamp::from_seconds(1), wait);
     assert_eq!((decision.status.phase.as_str(), decision.status.observed_generation), ("reconciling", Some(2)));
     assert!(decision.status.operation.is_some());
 }

@@ -21,6 +21,7 @@ use super::record::{self, Voice};
 use super::versions::{Frontier, Leg, is_versioned};
 use super::view::{Fleet, View, count};
 use crate::api::{DeclinedOutcome, DeclinedUpgrade, LastUpgrade, Operation, OperationKind, OperationPhase};
+use crate::model::spec_change::last_change;
 use crate::model::{Component, WaitingOn};
 use crate::release::{Frame, Hop, Image, Topology, Version, parse_version};
 
@@ -232,7 +233,8 @@ pub(super) fn turn_back_if_stuck(view: &View<'_>, leg: &Leg, frontier: &Frontier
 /// Remembers that a way was given up, so that it is not taken again before the resource changes.
 fn decline(view: &View<'_>, to: String, outcome: DeclinedOutcome, draft: &mut Draft) {
     let at = Some(view.now().to_seconds_text());
-    draft.declined = Some(DeclinedUpgrade { to, generation: view.cluster.generation, outcome, at });
+    let generation = last_change(&view.cluster.asked(), &view.observed.status).generation;
+    draft.declined = Some(DeclinedUpgrade { to, generation, outcome, at });
 }
 
 /// The memory of this leg: the former one if it leads the same way, else a new one that keeps the saved settings.
