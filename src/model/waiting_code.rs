@@ -56,7 +56,7 @@ impl WaitingOn {
             Self::Configuration(ConfigurationWait::Refused { .. }) => ("SR-2232", "ConfigurationRefused"),
             Self::Configuration(ConfigurationWait::Deferred { .. }) => ("SR-2233", "ConfigurationDeferred"),
             Self::Configuration(ConfigurationWait::ShownOtherwise { .. }) => ("SR-2234", "ConfigurationShownOtherwise"),
-            Self::Configuration(ConfigurationWait::PortFixed { .. }) => ("SR-2235", "ConfigurationPortFixed"),
+            Self::Configuration(ConfigurationWait::PortFixed { .. }) => ("SR-2236", "ConfigurationPortFixed"),
             Self::ApprovalNeeded { .. } => ("SR-2216", "ApprovalNeeded"),
             Self::WindowClosed { .. } => ("SR-2217", "WindowClosed"),
             Self::UpgradeDeclined { .. } => ("SR-2218", "UpgradeDeclined"),

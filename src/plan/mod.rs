@@ -298,7 +298,7 @@ fn stand_still(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draft: &m
 fn wait_for_answers(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draft: &mut Draft) -> Progress {
     draft.wait(wait.clone());
     draft.operation.clone_from(&view.observed.status.operation);
-    if versions::goes_back_to_what_ran(view) {
+    if goes_back_to_what_ran(view) {
         let order = vec![Component::Frontend, Component::Backend, Component::ComputeNode];
         let course = Course { order, leg: None, may_begin: false, may_restart: false, rescue: true, authorised: true };
         return rollout::run(view, &course, frontier, draft);
@@ -307,6 +307,16 @@ fn wait_for_answers(view: &View<'_>, wait: &WaitingOn, frontier: &Frontier, draf
     rollout::hold(view, draft);
     remember_pending(view, draft);
     Progress { turn: None, to_do: true, rolls: false, phase: None }
+}
+
+/// Whether the frontends are asked to run what they were last known to run, while one of them cannot start.
+fn goes_back_to_what_ran(view: &View<'_>) -> bool {
+    let Some(fleet) = view.fleet(Component::Frontend) else { return false };
+    let Some(wanted) = fleet.workload.and_then(|workload| workload.claim.release().or(view.cluster.version)) else { return false };
+    let status = &view.observed.status;
+    let ran = status.star_rocks_fe_status.as_ref().is_some_and(|frontends| frontends.running_versions.contains_key(&wanted.to_string()));
+    let at = status.version.as_deref() == Some(wanted.to_string().as_str());
+    (ran || at) && fleet.pods.values().any(|pod| health::is_broken(pod))
 }
 
 /// Whether a change of any pod template has a cause that users can see: a change of the resource beyond numbers of nodes, or work that began with one.

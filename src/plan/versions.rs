@@ -362,16 +362,6 @@ fn remembered(view: &View<'_>, target: &Target) -> Option<Route> {
     Some(leg(hop, *target, after, Scope::Whole, true))
 }
 
-/// Whether the frontends are asked to run what they were last known to run, while one of them cannot start.
-pub(super) fn goes_back_to_what_ran(view: &View<'_>) -> bool {
-    let Some(fleet) = view.fleet(Component::Frontend) else { return false };
-    let Some(wanted) = fleet.workload.and_then(|workload| workload.claim.release().or(view.cluster.version)) else { return false };
-    let status = &view.observed.status;
-    let ran = status.star_rocks_fe_status.as_ref().is_some_and(|frontends| frontends.running_versions.contains_key(&wanted.to_string()));
-    let at = status.version.as_deref() == Some(wanted.to_string().as_str());
-    (ran || at) && fleet.pods.values().any(|pod| super::health::is_broken(pod))
-}
-
 /// Whether an operation changes the release.
 pub(super) const fn is_versioned(operation: &Operation) -> bool {
     matches!(operation.kind, OperationKind::Upgrade | OperationKind::Downgrade)

@@ -189,8 +189,8 @@ fn a_port_by_which_nodes_are_known_stays_and_nothing_is_registered_anew() {
             let before =
                 (nodes(&embedded), restarts(&embedded), service(&embedded, "kube-fe-service"), service(&embedded, "kube-be-search"));
             write(&embedded, name, key, &text).await;
-            until("it is told", 600, || blocked(&embedded, "SR-2235").is_some()).await;
-            let words = blocked(&embedded, "SR-2235").unwrap_or_default();
+            until("it is told", 600, || blocked(&embedded, "SR-2236").is_some()).await;
+            let words = blocked(&embedded, "SR-2236").unwrap_or_default();
             assert!(words.contains(word), "{words}");
             pass(3_600).await;
             let after =

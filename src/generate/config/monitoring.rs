@@ -67,7 +67,7 @@ const ALERTS: [Alert; 10] = [
     },
     Alert {
         name: "StarRocksClusterNeedsAPerson",
-        expression: "sum by (namespace, code) (starrocks_operator_waiting_clusters{SERIES,code=~\"SR-2002|SR-2104|SR-2205|SR-2206|SR-2208|SR-2209|SR-2210|SR-2211|SR-2212|SR-2218|SR-2219|SR-2220|SR-2221|SR-2225|SR-2227|SR-2230|SR-2232|SR-2234|SR-2302|SR-2303|SR-2304|SR-2306|SR-2307|SR-2401|SR-2402|SR-2403|SR-2405|SR-25..|SR-3...\"}) > 0",
+        expression: "sum by (namespace, code) (starrocks_operator_waiting_clusters{SERIES,code=~\"SR-2002|SR-2104|SR-2205|SR-2206|SR-2208|SR-2209|SR-2210|SR-2211|SR-2212|SR-2218|SR-2219|SR-2220|SR-2221|SR-2225|SR-2227|SR-2230|SR-2232|SR-2234|SR-2236|SR-2302|SR-2303|SR-2304|SR-2306|SR-2307|SR-2401|SR-2402|SR-2403|SR-2405|SR-25..|SR-3...\"}) > 0",
         holds: "30m",
         is_critical: false,
         summary: "{{ $value }} StarRocks resource(s) wait for a person ({{ $labels.code }}).",

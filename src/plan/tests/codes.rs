@@ -242,7 +242,7 @@ const UPGRADES: [Scene; 29] = [
 ];
 
 const CONFIGURATIONS: [Scene; 5] = [
-    ("SR-2235", || {
+    ("SR-2236", || {
         let mut world = configuration::risen(None);
         configuration::write(&mut world, "be.conf", "heartbeat_service_port = 9051");
         world.pass()
