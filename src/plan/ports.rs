@@ -92,7 +92,12 @@ fn are_moving(fleet: &Fleet<'_>) -> bool {
 /// Whether new nodes have to wait: a frontend without metadata registers itself with the leader at its own port, and a node would register itself at one
 /// that cannot be.
 pub(super) fn keep_newcomers_out(fleet: &Fleet<'_>, draft: &Draft) -> bool {
-    are_refused(draft) || fleet.component == Component::Frontend && are_moving(fleet)
+    are_refused(draft) || come_after_others(fleet)
+}
+
+/// Whether new nodes come once those that are there have moved; nothing that the move waits for may wait for them.
+pub(super) fn come_after_others(fleet: &Fleet<'_>) -> bool {
+    fleet.component == Component::Frontend && are_moving(fleet)
 }
 
 /// Whether the file has a port that cannot be.

@@ -39,7 +39,11 @@ pub(super) fn run(view: &View<'_>, rolling: bool, versioned: bool, draft: &mut D
 
 /// Whether a component is on its way to another number of nodes.
 pub(super) fn is_scaling(view: &View<'_>) -> bool {
-    view.fleets().any(|fleet| fleet.workload.is_some() && fleet.live.is_some() && fleet.live_replicas() != fleet.wanted_replicas())
+    let differs = |fleet: &Fleet<'_>| match (fleet.live_replicas(), fleet.wanted_replicas()) {
+        (live, wanted) if wanted > live => !ports::come_after_others(fleet),
+        (live, wanted) => wanted < live,
+    };
+    view.fleets().any(|fleet| fleet.workload.is_some() && fleet.live.is_some() && differs(fleet))
 }
 
 /// Nodes that are about to come or to leave, one of each component: an upgrade does not begin before. What is refused holds nothing up.
@@ -47,7 +51,8 @@ pub(super) fn under_way(view: &View<'_>) -> Vec<WaitingOn> {
     let of = |fleet: &Fleet<'_>| {
         let (live, wanted) = (fleet.live_replicas(), fleet.wanted_replicas());
         let pod = view.pod_name(fleet.component, if wanted < live { live - 1 } else { live });
-        if live == wanted || refused_scale_in(view, fleet).is_some() || is_told_stale(view, &pod) {
+        let comes_later = wanted > live && ports::come_after_others(fleet);
+        if live == wanted || comes_later || refused_scale_in(view, fleet).is_some() || is_told_stale(view, &pod) {
             return None;
         }
         Some(match fleet.component {

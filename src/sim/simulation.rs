@@ -379,7 +379,10 @@ mod tests {
         change(&mut story);
         let played = async move {
             let mut run = Run::new(&story, Trace::Off);
-            let elections = |run: &Run| run.direct.world().starrocks.metrics(run.direct.world().now()).elections;
+            let elections = |run: &Run| {
+                let world = run.direct.world();
+                world.starrocks.metrics(world.now()).elections
+            };
             run.create().await?;
             let before = elections(&run);
             run.patch(&story.asking_for(&story.to))?;
