@@ -12,6 +12,8 @@ use crate::model::{Answer, Cluster, Component, ObjectKind, Observed, Timestamp};
 /// than an earlier one did is therefore not seen here; it is where live objects are compared.
 pub fn as_described(former: &Cluster, status: &StarRocksClusterStatus, now: Timestamp) -> Observed {
     let mut observed = Observed { status: status.clone(), ..Observed::empty(now) };
+    // A resource whose status nobody has written yet is taken as seen: what comes after it is a change.
+    observed.status.observed_generation.get_or_insert(former.generation);
     // What proxies follow is the configuration that they were made with.
     for object in crate::build::follow_proxy_config(crate::build::objects(former), &observed) {
         let key = object.key();
