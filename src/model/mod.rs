@@ -16,6 +16,7 @@ pub mod refusal;
 pub mod spec_change;
 pub mod sql;
 pub mod starrocks;
+pub mod storage;
 pub mod timestamp;
 pub mod waiting;
 mod waiting_code;
