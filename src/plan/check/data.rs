@@ -153,7 +153,7 @@ pub(super) fn unknown_blocks(case: &Case<'_>) -> Vec<String> {
         for pod in case.restarts(component).into_iter().filter(|pod| is_useful(pod)) {
             let wants_backends = case.cluster.backend.is_some() && case.live(Component::Backend).is_some();
             need(frontends && (backends || !wants_backends), &format!("{} would be restarted", pod.name));
-            need(!canaries_unheard(case), &format!("{} would follow the canaries", pod.name));
+            need(runs_stop(case, pod) || !canaries_unheard(case), &format!("{} would follow the canaries", pod.name));
         }
     }
     for (component, object, live) in case.changed() {
@@ -214,6 +214,17 @@ fn is_judged(policy: &Policy, operation: &Operation) -> bool {
         && operation.turn_back != Some(true)
 }
 
+/// Whether a pod runs the release of the hop already: whatever it is restarted for, it follows nobody to it.
+fn runs_stop(case: &Case<'_>, pod: &Pod) -> bool {
+    let stop = case.decision.status.operation.as_ref().and_then(stop);
+    release_of(Some(&pod.image)).is_some_and(|release| stop == Some(&release.to_string()))
+}
+
+/// The release to which a hop leads.
+fn stop(operation: &Operation) -> Option<&String> {
+    usize::try_from(operation.hop - 1).ok().and_then(|index| operation.path.get(index))
+}
+
 /// Whether it is on record that nodes may follow the canaries; an upgrade takes them before all others, and is owed no more than settings and an
 /// image once all have moved.
 fn have_passed(operation: &Operation) -> bool {
@@ -226,8 +237,7 @@ fn have_passed(operation: &Operation) -> bool {
 fn are_enough(case: &Case<'_>, operation: &Operation) -> bool {
     let component = if case.cluster.backend.is_some() { Component::Backend } else { Component::ComputeNode };
     let Some(live) = case.live(component).filter(|live| live.status_is_current()) else { return false };
-    let stop = usize::try_from(operation.hop - 1).ok().and_then(|index| operation.path.get(index));
-    if release_of(live_image_of(live, component)).is_some_and(|release| stop != Some(&release.to_string())) {
+    if release_of(live_image_of(live, component)).is_some_and(|release| stop(operation) != Some(&release.to_string())) {
         return false;
     }
     let revision = live.text("/status/updateRevision");

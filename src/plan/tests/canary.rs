@@ -391,3 +391,18 @@ fn what_changes_once_every_node_has_moved_follows_no_canary() {
     world.run_to_rest(400);
     assert_eq!(world.restarts().len(), restarts + 5);
 }
+
+#[test]
+fn a_template_that_changes_while_the_last_node_is_silent_follows_no_canary_either() {
+    let mut world = asked([1, 1, 0], with_sql(json!({"consents": ["SingleReplicaTables", "SingleFrontendOutage"]})));
+    world.verdict.0 = said("1");
+    world.run_until(200, |world, _| world.restarts() == ["kube-be-0", "kube-fe-0"]);
+    world.mute = true;
+    for component in ["starRocksFeSpec", "starRocksBeSpec"] {
+        world.edit(|spec| spec[component]["annotations"] = json!({"note": "1"}));
+    }
+    world.pass();
+    world.pass();
+    world.mute = false;
+    world.run_to_rest(400);
+}
