@@ -1,39 +1,17 @@
 //! Configuration files that change under running nodes: set in all of them without a restart, rolled where only a start reads them, refused with words.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use starrocks_operator::api::ConfigurationStatus;
-use starrocks_operator::sim::crash::{SUBJECT, resource};
+use starrocks_operator::sim::crash::SUBJECT;
 use starrocks_operator::sim::embedded::Embedded;
 use starrocks_operator::sim::starrocks::{Login, SqlReply};
 
-use crate::harness::{apply, pass, play, stage, status, until};
+use crate::harness::{pass, play, risen_with_files, status, until, write};
 
 const FRONTENDS: [&str; 3] = ["kube-fe-0", "kube-fe-1", "kube-fe-2"];
 
-fn file(name: &str, key: &str, text: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": SUBJECT.namespace}, "data": {key: text}})
-}
-
-/// A cluster at rest whose frontends and backends have files of the user's own.
 async fn risen(seed: u64, update: Option<&str>) -> Embedded {
-    let mut embedded = stage(seed).await;
-    embedded.start_operator();
-    write(&embedded, "fe", "max_running_txn_num_per_db = 1000\n").await;
-    write(&embedded, "be", "compact_threads = 4\nmem_limit = 90%\n").await;
-    let mut wanted = resource("3.5.9", [3, 3, 0]);
-    for (section, kind) in [("starRocksFeSpec", "fe"), ("starRocksBeSpec", "be")] {
-        wanted["spec"][section]["configMapInfo"] = json!({"configMapName": format!("{kind}-conf"), "resolveKey": format!("{kind}.conf")});
-    }
-    if let Some(update) = update {
-        wanted["spec"]["configurationUpdate"] = json!(update);
-    }
-    apply(&embedded, &wanted).await;
-    pass(300).await;
-    embedded
-}
-
-async fn write(embedded: &Embedded, kind: &str, text: &str) {
-    embedded.apply(&file(&format!("{kind}-conf"), &format!("{kind}.conf"), text)).await.expect("accepted");
+    risen_with_files(seed, ["max_running_txn_num_per_db = 1000\n", "compact_threads = 4\nmem_limit = 90%\n"], update).await
 }
 
 /// What one frontend answers.
@@ -88,9 +66,9 @@ fn what_nodes_can_change_is_set_in_all_of_them_and_stays_when_one_restarts() {
     play(async {
         let embedded = risen(1, Some("Live")).await;
         let (before, made) = (restarts(&embedded), pods(&embedded));
-        write(&embedded, "fe", "max_running_txn_num_per_db = 2000\n").await;
+        write(&embedded, "fe-conf", "fe.conf", "max_running_txn_num_per_db = 2000\n").await;
         in_force(&embedded, "fe", "max_running_txn_num_per_db").await;
-        write(&embedded, "be", "compact_threads = 8\nmem_limit = 90%\n").await;
+        write(&embedded, "be-conf", "be.conf", "compact_threads = 8\nmem_limit = 90%\n").await;
         in_force(&embedded, "be", "compact_threads").await;
         let value = |pod: &str| frontend_value(&embedded, pod, "max_running_txn_num_per_db");
         assert_eq!(FRONTENDS.map(value), ["2000", "2000", "2000"]);
@@ -115,7 +93,7 @@ fn what_only_a_start_reads_rolls_its_component_and_no_other() {
     play(async {
         let mut embedded = risen(2, Some("Live")).await;
         let before = restarts(&embedded);
-        write(&embedded, "be", "compact_threads = 4\nmem_limit = 80%\n").await;
+        write(&embedded, "be-conf", "be.conf", "compact_threads = 4\nmem_limit = 80%\n").await;
         until("the first restart", 600, || restarts(&embedded) > before).await;
         embedded.lose_operator();
         embedded.start_operator();
@@ -133,7 +111,7 @@ fn what_starrocks_refuses_is_told_with_its_words_and_restarts_nothing() {
     play(async {
         let embedded = risen(3, Some("Live")).await;
         let before = restarts(&embedded);
-        write(&embedded, "fe", "max_running_txn_num_per_db = many\n").await;
+        write(&embedded, "fe-conf", "fe.conf", "max_running_txn_num_per_db = many\n").await;
         until("it is told", 600, || blocked(&embedded, "SR-2232").is_some()).await;
         let words = blocked(&embedded, "SR-2232").unwrap_or_default();
         assert!(words.contains("For input string: \"many\""), "{words}");
@@ -142,7 +120,7 @@ fn what_starrocks_refuses_is_told_with_its_words_and_restarts_nothing() {
         let again = embedded.ledger.tally().statement_count() - sent;
         assert!((5..=30).contains(&again), "tried {again} times in an hour");
         assert_eq!(restarts(&embedded), before);
-        write(&embedded, "fe", "max_running_txn_num_per_db = 3000\n").await;
+        write(&embedded, "fe-conf", "fe.conf", "max_running_txn_num_per_db = 3000\n").await;
         in_force(&embedded, "fe", "max_running_txn_num_per_db").await;
         assert_eq!(blocked(&embedded, "SR-2232"), None);
         assert_eq!(frontend_value(&embedded, FRONTENDS[2], "max_running_txn_num_per_db"), "3000");
@@ -154,7 +132,7 @@ fn without_the_field_a_changed_file_is_nobodys_business() {
     play(async {
         let embedded = risen(4, None).await;
         let tally = embedded.ledger.tally();
-        write(&embedded, "fe", "max_running_txn_num_per_db = 2000\n").await;
+        write(&embedded, "fe-conf", "fe.conf", "max_running_txn_num_per_db = 2000\n").await;
         pass(3 * 3_600).await;
         let after = embedded.ledger.tally();
         assert_eq!((after.write_count(), &after.statements), (tally.write_count(), &tally.statements));
@@ -169,7 +147,7 @@ fn an_operator_that_dies_while_it_sets_a_key_leaves_it_to_the_next() {
         let mut embedded = risen(5, Some("Live")).await;
         let before = restarts(&embedded);
         let statements = embedded.ledger.tally().statement_count();
-        write(&embedded, "be", "compact_threads = 8\nmem_limit = 90%\n").await;
+        write(&embedded, "be-conf", "be.conf", "compact_threads = 8\nmem_limit = 90%\n").await;
         until("one of three nodes is set", 600, || embedded.ledger.tally().statement_count() > statements).await;
         embedded.lose_operator();
         pass(60).await;

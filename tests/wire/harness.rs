@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject};
 use kube::core::GroupVersionKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use starrocks_operator::api::StarRocksClusterStatus;
 use starrocks_operator::generate::{crds, rbac};
 use starrocks_operator::sim::crash::{self, Props, SUBJECT, Subject};
@@ -39,6 +39,30 @@ pub async fn risen(seed: u64, version: &str, size: [u32; 3]) -> Embedded {
     let mut embedded = stage(seed).await;
     embedded.start_operator();
     apply(&embedded, &crash::resource(version, size)).await;
+    embedded
+}
+
+/// A configuration file in a ConfigMap of the cluster's namespace.
+pub async fn write(embedded: &Embedded, name: &str, key: &str, text: &str) {
+    let file =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": SUBJECT.namespace}, "data": {key: text}});
+    embedded.apply(&file).await.expect("accepted");
+}
+
+/// A cluster at rest whose frontends and backends have files of the user's own, `fe-conf` and `be-conf`.
+pub async fn risen_with_files(seed: u64, files: [&str; 2], update: Option<&str>) -> Embedded {
+    let mut embedded = stage(seed).await;
+    embedded.start_operator();
+    let mut wanted = crash::resource("3.5.9", [3, 3, 0]);
+    for ((section, kind), text) in [("starRocksFeSpec", "fe"), ("starRocksBeSpec", "be")].into_iter().zip(files) {
+        write(&embedded, &format!("{kind}-conf"), &format!("{kind}.conf"), text).await;
+        wanted["spec"][section]["configMapInfo"] = json!({"configMapName": format!("{kind}-conf"), "resolveKey": format!("{kind}.conf")});
+    }
+    if let Some(update) = update {
+        wanted["spec"]["configurationUpdate"] = json!(update);
+    }
+    apply(&embedded, &wanted).await;
+    pass(300).await;
     embedded
 }
 

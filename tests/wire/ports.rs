@@ -1,40 +1,20 @@
 //! Ports that a changed file moves in a running cluster: clients are served throughout, nodes are found where they listen, and nobody is registered anew.
 
 use serde_json::{Value, json};
-use starrocks_operator::sim::crash::{SUBJECT, resource};
+use starrocks_operator::sim::crash::SUBJECT;
 use starrocks_operator::sim::embedded::Embedded;
 use starrocks_operator::sim::runtime::HttpReply;
 use starrocks_operator::sim::starrocks::{Login, SqlReply};
 
-use crate::harness::{apply, change, pass, play, stage, status, until};
+use crate::harness::{change, pass, play, risen_with_files, status, until, write};
 
 const FRONTENDS: &str = "http_port = 8030\nrpc_port = 9020\nquery_port = 9030\nedit_log_port = 9010\n";
 const MOVED_FRONTENDS: &str = "http_port = 8031\nrpc_port = 9021\nquery_port = 9031\nedit_log_port = 9010\n";
 const BACKENDS: &str = "be_port = 9060\nwebserver_port = 8040\nheartbeat_service_port = 9050\nbrpc_port = 8060\n";
 const MOVED_BACKENDS: &str = "be_port = 9061\nwebserver_port = 8041\nheartbeat_service_port = 9050\nbrpc_port = 8061\n";
 
-async fn write(embedded: &Embedded, name: &str, key: &str, text: &str) {
-    let file =
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": SUBJECT.namespace}, "data": {key: text}});
-    embedded.apply(&file).await.expect("accepted");
-}
-
-/// A cluster at rest whose frontends and backends have files with ports.
 async fn risen(seed: u64, update: Option<&str>) -> Embedded {
-    let mut embedded = stage(seed).await;
-    embedded.start_operator();
-    write(&embedded, "fe-conf", "fe.conf", FRONTENDS).await;
-    write(&embedded, "be-conf", "be.conf", BACKENDS).await;
-    let mut wanted = resource("3.5.9", [3, 3, 0]);
-    for (section, kind) in [("starRocksFeSpec", "fe"), ("starRocksBeSpec", "be")] {
-        wanted["spec"][section]["configMapInfo"] = json!({"configMapName": format!("{kind}-conf"), "resolveKey": format!("{kind}.conf")});
-    }
-    if let Some(update) = update {
-        wanted["spec"]["configurationUpdate"] = json!(update);
-    }
-    apply(&embedded, &wanted).await;
-    pass(300).await;
-    embedded
+    risen_with_files(seed, [FRONTENDS, BACKENDS], update).await
 }
 
 /// How many pods a port of a Service leads to, and how many of them do not listen where it leads.
